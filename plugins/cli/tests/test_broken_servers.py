@@ -61,11 +61,26 @@ def test_a_tool_that_its_server_lacks_is_said_without_the_others(run, start, gon
     assert "server 'alpha' has no tool 'ehco'; did you mean 'alpha__echo'?" in err
 
 
-def test_a_server_that_was_tried_for_a_tools_schema_is_not_tried_again_for_the_call(run, servers, start, gone):
+@pytest.mark.parametrize("words", ["call gone__x", "describe gone__x", "tools gone", "tools", "search x"])
+def test_a_server_that_does_not_start_is_started_once(run, servers, start, gone, words):
     servers({"name": "gone", "transport": "memory", "max_retries": 0})
-    code, _, err = run("call", "gone__x")
-    assert (code, len(gone.opened)) == (1, 2)  # at the start, and for the schema
-    assert "server 'gone' is not available: OSError: no route" in err
+    code, _, err = run(*words.split())
+    assert (code, len(gone.opened)) == (0 if "search" in words else 1, 1)
+    if "gone" in words:
+        assert err.endswith("server 'gone' is not available: OSError: no route\n")
+        failure = json.loads(run(*words.split(), "--json")[1])
+        assert (failure["error_code"], failure["error"]) == (
+            "server_unavailable",
+            "server 'gone' is not available: OSError: no route",
+        )
+
+
+def test_a_server_that_is_listed_only_when_it_is_wanted_is_started_for_a_call(run, servers, start, gone):
+    servers({"name": "gone", "transport": "memory", "max_retries": 0, "auto_discover": False})
+    assert run("call", "gone__x")[0] == 1
+    assert len(gone.opened) == 1
+    servers({"name": "alpha", "transport": "memory", "auto_discover": False})
+    assert run("call", "alpha__echo") == (0, "done\n", "")
 
 
 def test_a_look_tries_a_server_once_and_says_in_one_line_that_it_is_down(run, servers, start, gone):

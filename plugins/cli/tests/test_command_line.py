@@ -164,6 +164,31 @@ def test_every_example_can_be_parsed(command):
             pytest.fail(str(error))
 
 
+@pytest.mark.skipif(os.name == "nt", reason="there is no SIGPIPE")
+@pytest.mark.parametrize(
+    "words", [["list"], ["schema"], ["schema", "--nope"], ["list", "--config", "gone.json"], ["help"]], ids=" ".join
+)
+@pytest.mark.parametrize("unbuffered", ["", "1"], ids=["buffered", "unbuffered"])
+def test_a_command_that_nobody_reads_ends_as_others_do(tmp_path, words, unbuffered):
+    (tmp_path / "server_config.json").write_text('{"servers": [{"name": "a", "command": "x"}]}', encoding="utf-8")
+    reader, writer = os.pipe()
+    os.close(reader)
+    told = tmp_path / "told"
+    try:
+        with told.open("wb") as errors:
+            is_wrong = any(word in words for word in ("--nope", "gone.json"))
+            done = subprocess.run(
+                [sys.executable, "-c", "import mcp_gateway_cli.main as cli; raise SystemExit(cli.main())", *words],
+                env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+                stdout=writer,
+                stderr=writer if is_wrong else errors,
+                check=False,
+            )
+    finally:
+        os.close(writer)
+    assert (done.returncode, told.read_text(encoding="utf-8")) == (141, "")
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
 @pytest.mark.parametrize("words", [["list"], ["list", "--json"], ["check"], ["plugins"]], ids=" ".join)
 @pytest.mark.parametrize("unbuffered", ["", "1"], ids=["buffered", "unbuffered"])

@@ -24,10 +24,13 @@ from mcp_gateway.client.handshake import negotiate
 from mcp_gateway.client.in_flight import InFlightRequest
 from mcp_gateway.client.server_messages import ServerMessageRouter
 from mcp_gateway.config.server_file import ServerFile
+from mcp_gateway.config.server_spec import ServerSpec
+from mcp_gateway.config.time_limits import TimeLimit
 from mcp_gateway.control.context import ControlContext
 from mcp_gateway.control.terminal import complain
+from mcp_gateway.discovery.start_limit import limit_start
 from mcp_gateway.gateway.find_tool import find_tool
-from mcp_gateway.plugin import ANONYMOUS, ConfigError
+from mcp_gateway.plugin import ANONYMOUS, ConfigError, ServerUnavailable
 from mcp_gateway.protocol._sdk import Transport
 from mcp_gateway.protocol.client_channel import Json
 from mcp_gateway.protocol.encoded_json import read
@@ -119,11 +122,27 @@ class LocalClient:
         gateway = self.running.gateway
         seen = await gateway.resolver_for(ANONYMOUS)
         spec = seen.tool_server(name)
+        await self.check_server(spec, spec.time_limits.call)
         listing, tool = await find_tool(gateway.views, spec, name, ANONYMOUS, seen=seen, common=gateway.resolver)
         shown = dict(listing.shown(TOOLS)).get(listing.full_name(tool))
         if shown is None:
             raise ConfigError(f"server {spec.name!r} defines no tool {tool!r} that clients would take")
         return spec.name, read(shown)
+
+    async def check_server(self, spec: ServerSpec, patience: TimeLimit | None = None) -> None:
+        """Wait until a server has been listed; `patience` as in `limit_start`.
+
+        Raises:
+            StillStarting: it starts for longer.
+            ServerUnavailable: it is down, and to ask it anything would only start it once more.
+
+        """
+        gateway = self.running.gateway
+        if (refresh := gateway.discovery.scheduler.current((spec.name, None))) is not None:
+            with limit_start(gateway.pool, spec, patience):
+                await refresh.done.wait()
+        if (state := gateway.registry.states[spec.name]).name is State.DOWN:
+            raise ServerUnavailable(state.reason)
 
     def describe_progress(self) -> str:
         """Describe how many servers are ready, and which are starting."""

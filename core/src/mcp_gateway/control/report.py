@@ -13,13 +13,24 @@ from typing import TextIO
 
 from mcp_gateway.config.sources import name_denied_file
 from mcp_gateway.config.syntax.picture import split_lines, split_problems
-from mcp_gateway.control.terminal import OutputError, complain, complain_text, flush_output, phrase, show_json
+from mcp_gateway.control.terminal import (
+    OutputError,
+    complain,
+    complain_text,
+    discard_output,
+    flush_output,
+    phrase,
+    show_json,
+)
 from mcp_gateway.plugin import GatewayError, UsageError
 from mcp_gateway.protocol.implementation import NAME
 from mcp_gateway.text.redaction import mask_secrets
 
 USAGE = 2
 """The exit code of a wrong command line."""
+
+READER_GONE = 128 + 13
+"""The exit code of a command that nobody reads any more, `... | head`: what shells say of those that SIGPIPE ends."""
 
 
 class NothingRuns(GatewayError):
@@ -47,6 +58,15 @@ def run_and_report(work: Callable[[], int], *, as_json: bool = False) -> int:
     An error is told on standard error, and with `as_json` as an object on standard output, too.
     """
     try:
+        return _run_and_tell(work, as_json=as_json)
+    except BrokenPipeError:
+        discard_output(sys.stdout)
+        discard_output(sys.stderr)
+        return READER_GONE
+
+
+def _run_and_tell(work: Callable[[], int], *, as_json: bool) -> int:
+    try:
         return _run_and_flush(work)
     except GatewayError as error:
         _show_failure(error.code, str(error), as_json=as_json and not isinstance(error, OutputError))
@@ -56,9 +76,8 @@ def run_and_report(work: Callable[[], int], *, as_json: bool = False) -> int:
         _show_failure(error.code, str(error), as_json=as_json)
         complain(str(error))
         return USAGE
-    except BrokenPipeError:  # the reader of the output has ended: `... tools | head`
-        sys.stderr.close()
-        return 1
+    except BrokenPipeError:
+        raise
     except KeyboardInterrupt:
         return 130
     except Exception as error:  # noqa: BLE001  # a traceback may quote text of servers and plugins

@@ -9,7 +9,7 @@ import json
 import os
 import sys
 from contextlib import suppress
-from typing import Any
+from typing import Any, TextIO
 
 from mcp_gateway.config.forms.variables import AskFn, InputQuestion
 from mcp_gateway.control.program import name_program
@@ -69,10 +69,18 @@ def _write_output(text: str, *, end: str = "\n", flush: bool = False) -> None:
     except BrokenPipeError:  # its reader has ended
         raise
     except OSError as error:
-        # What is buffered would fail once more when the interpreter ends.
-        with suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard_output(sys.stdout)
         raise OutputError(f"standard output cannot be written: {describe_write_error(error)}") from None
+
+
+def discard_output(stream: TextIO | None) -> None:
+    """Throw away what a stream still holds, and what comes.
+
+    Else it would fail once more when the interpreter ends.
+    """
+    if stream is not None:
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def complain(*lines: str) -> None:

@@ -24,6 +24,7 @@ from mcp_gateway_cli.calls.content import describe_result, show_result, text_of
 from mcp_gateway_cli.calls.prompt import read_line
 from mcp_gateway_cli.calls.questions import TerminalQuestions
 from mcp_gateway_cli.calls.schema_check import SchemaUnusable, find_argument_problems, find_unlisted
+from mcp_gateway_cli.calls.standard_input import has_waiting_data, is_new_file
 from mcp_gateway_cli.output.progress import Progress
 from mcp_gateway_cli.output.server_progress import show_server_progress
 
@@ -43,10 +44,13 @@ def _read_given(arguments: Namespace) -> GivenArguments:
     """Read what can be wrong before anything is started."""
     if arguments.output is not None:
         check_target(Path(arguments.output))
+    words = arguments.words or []
+    takes_file = not words and is_new_file()
     try:
-        return read_words(arguments.words or [])
+        return read_words(["-"] if takes_file else words)
     except UsageError as error:
-        raise UsageError(f"{NAME} call: {error} (see {NAME} describe {arguments.tool})") from None
+        source = "; they came from the file on standard input" if takes_file else ""
+        raise UsageError(f"{NAME} call: {error}{source} (see {NAME} describe {arguments.tool})") from None
 
 
 async def _run(context: ControlContext, arguments: Namespace, given: GivenArguments) -> int:
@@ -116,11 +120,22 @@ def _prepare(arguments: Namespace, given: GivenArguments, schema: Json) -> Json:
         values = apply_schema(given, schema)
     except UsageError as error:
         raise UsageError(f"{NAME} call: {arguments.tool}: {error} {advice}") from None
+    unread = "" if arguments.words or given.base else _describe_unread(arguments.tool)
     if problems := [] if arguments.no_check else _find_problems(values, schema):
-        advice = f"{advice[:-1]}; --no-check sends it all the same)"
+        advice = f"{advice[:-1]}; --no-check sends it all the same{unread})"
         raise UsageError(f"{NAME} call: {arguments.tool}: {'; '.join(problems)} {advice}")
+    if unread:
+        complain(f"note: {unread.removeprefix('; ')}")
     complain(*(f"note: the tool's schema has no {name}" for name in find_unlisted(values, schema)))
     return values
+
+
+def _describe_unread(tool: str) -> str:
+    """Describe how to have a waiting pipe read, if there is one.
+
+    It is not read unasked: it may be that of a script around, and a pipe without data would be waited for.
+    """
+    return f"; standard input is read by: {NAME} call {tool} -" if has_waiting_data() else ""
 
 
 def _find_problems(values: Json, schema: Json) -> list[str]:

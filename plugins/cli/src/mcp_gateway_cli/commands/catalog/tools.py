@@ -14,6 +14,7 @@ from mcp_gateway.control.context import ControlContext
 from mcp_gateway.control.local_client import LocalClient, open_local_client, warn_if_no_servers
 from mcp_gateway.control.report import describe_failure
 from mcp_gateway.control.terminal import complain, show, show_json
+from mcp_gateway.plugin import GatewayError
 from mcp_gateway.protocol.implementation import NAME
 from mcp_gateway_cli.output.server_progress import show_server_progress
 from mcp_gateway_cli.output.tool_lines import describe_down, print_notes, print_tool
@@ -68,10 +69,22 @@ async def _tools(client: LocalClient, arguments: Namespace) -> int:
 async def _discover(client: LocalClient, name: str) -> Json:
     """Return the answer of `discover_tools`, once the server has started."""
     while True:
-        answer: Json = (await client.call("discover_tools", {"server_name": name}))["structuredContent"]
+        answer = await _ask(client, name)
         if answer.get("error_code") != StillStarting.code:
             return answer
-        complain(answer["error"].removesuffix("; try again in a moment"))
+        complain(str(answer["error"]).removesuffix("; try again in a moment"))
+
+
+async def _ask(client: LocalClient, name: str) -> Json:
+    """Ask for a server's tools, unless it failed to start."""
+    spec = client.running.gateway.registry.specs.get(name)
+    try:
+        if spec is not None:
+            await client.check_server(spec)
+    except GatewayError as error:
+        return describe_failure(error.code, str(error))
+    answer: Json = (await client.call("discover_tools", {"server_name": name}))["structuredContent"]
+    return answer
 
 
 def _print_server(name: str, answer: Json) -> None:
