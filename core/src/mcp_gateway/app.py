@@ -285,7 +285,7 @@ async def serve(
                         ending.under_way = running.gateway.pool.load.count_pending
                     running.gateway.pool.load.is_fair = not single_client
                     if reread is not None:
-                        running.reloading.start(settings.environment, reread)
+                        running.reloading.start(settings.environment, reread, servers)
                     _freeze_heap()
 
                     def on_ready(where: str) -> None:

@@ -9,8 +9,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from mcp_gateway.app import open_gateway
+from mcp_gateway.config.server_file import ServerFile
 from mcp_gateway.config.settings import read_settings
-from mcp_gateway.discovery.file_watcher import watch_file
+from mcp_gateway.discovery.file_watcher import watch_files
 from mcp_gateway.plugin import ANONYMOUS, ConfigError, PluginError, ServerUnavailable
 
 from ..support.fake_plugins import everything, providers_of
@@ -166,7 +167,7 @@ async def test_the_file_is_watched_and_one_that_is_broken_is_reported(tmp_path):
             return read(tmp_path, path.read_text(encoding="utf-8"), running.providers)
 
         with capture_logs() as logs:
-            tasks.start_soon(running.opened.reloading.follow, path, 0.01, reread)
+            tasks.start_soon(running.opened.reloading.follow, path, 0.01, reread, ServerFile())
             await until(lambda: running.tool_counts == {"alpha": 1})
             await anyio.sleep(0.05)
             path.write_text("broken")
@@ -190,8 +191,8 @@ async def test_a_symbolic_link_that_is_turned_is_a_change(tmp_path):
     seen = []
 
     async def watch():
-        async for is_there in watch_file(link, 0.01):
-            seen.append(is_there)  # noqa: PERF401  # it never ends
+        async for digests in watch_files(lambda: [link], 0.01):
+            seen.append(digests[link] is not None)  # noqa: PERF401  # it never ends
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(watch)

@@ -34,6 +34,13 @@ class LockedKeyring(MemoryKeyring):
     set_password = delete_password = get_password
 
 
+class ClosedKeyring(MemoryKeyring):
+    def get_password(self, service, username, *_):
+        raise errors.InitError(f"Failed to create the collection: Prompt dismissed, with {SECRET}.")
+
+    set_password = delete_password = get_password
+
+
 class BrokenKeyring(MemoryKeyring):
     def get_password(self, service, username, *_):
         raise OSError(f"no bus for {SECRET}")

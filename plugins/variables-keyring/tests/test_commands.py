@@ -58,6 +58,13 @@ def test_an_empty_secret_is_not_kept(piped):
     assert read_secret("crm") is None
 
 
+def test_a_secret_that_is_no_text_is_not_kept(monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"\xff\n"), "utf-8", "surrogateescape"))
+    with pytest.raises(ConfigError, match="'crm' is not UTF-8, so it was not kept"):
+        secret("set", "crm")
+    assert read_secret("crm") is None
+
+
 @pytest.mark.parametrize("name", ["a}b", "a b", "", "x" * 201, "a\nb"])
 def test_a_name_that_no_variable_could_have_is_refused_before_the_secret_is_read(name, monkeypatch):
     monkeypatch.setattr("sys.stdin", None)

@@ -12,7 +12,7 @@ from mcp_gateway_variables_keyring.secrets import list_secrets, read_secret, rem
 
 from mcp_gateway.plugin import VariableError
 
-from .memory_keyring import SECRET, BrokenKeyring, FullKeyring, LockedKeyring
+from .memory_keyring import SECRET, BrokenKeyring, ClosedKeyring, FullKeyring, LockedKeyring
 
 
 def test_secrets_are_kept_apart_from_those_of_other_programs_and_of_the_gateway_itself(kept):
@@ -38,8 +38,17 @@ def test_names_are_listed_in_order_without_what_somebody_else_removed(kept):
 def test_the_file_of_names_has_no_values_and_is_the_users_own(tmp_path):
     write_secret("a", SECRET)
     (file,) = tmp_path.rglob("keyring-names.json")
-    assert json.loads(file.read_bytes()) == ["a"]
+    assert [*json.loads(file.read_bytes())] == ["a"]
+    assert SECRET.encode() not in file.read_bytes()
     assert not file.stat().st_mode & 0o077
+
+
+def test_names_without_times_are_read_too(tmp_path):
+    write_secret("a", SECRET)
+    (file,) = tmp_path.rglob("keyring-names.json")
+    file.write_text('["a"]')
+    write_secret("b", SECRET)
+    assert list_secrets() == ["a", "b"]
 
 
 def test_a_broken_file_of_names_is_named(tmp_path):
@@ -55,6 +64,7 @@ def test_a_broken_file_of_names_is_named(tmp_path):
     [
         (NoKeyring, "there is no system keyring that works here; start one"),
         (LockedKeyring, "the system keyring is locked; unlock it, then try again"),
+        (ClosedKeyring, "the system keyring does not open; see whether it is running, unlock it, then try again"),
         (BrokenKeyring, "the system keyring has failed: OSError; see whether it is running"),
     ],
 )

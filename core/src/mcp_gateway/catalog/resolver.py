@@ -194,6 +194,7 @@ class Resolver:
                 return specs[form]
         states = self.registry.states
         if name in states and states[name].name is State.DISABLED:
+            self.registry.events.disabled_server_wanted.emit()
             raise UnknownServer(f"server {name!r} is disabled: {states[name].reason}")
         known = ", ".join(self.registry.specs) or "; ".join(["none", *self.registry.notices])
         raise UnknownServer(f"no server is called {name!r}; {_suggest(name, self.registry.specs)}servers: {known}")

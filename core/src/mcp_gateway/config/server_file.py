@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -69,13 +69,14 @@ class ServerEntry(TimeKeys):
 class ServerFile:
     """The content of the file of servers, with notices for clients.
 
-    `notices` explain why there are fewer servers than clients may expect.
+    `notices` explain why there are fewer servers than clients may expect. `reader` has read the variables of sources.
     """
 
     specs: tuple[ServerSpec, ...] = ()
     disabled: tuple[DisabledServer, ...] = ()
     warnings: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
+    reader: VariableReader | None = None
 
 
 def read_servers(
@@ -104,7 +105,8 @@ def read_servers(
     file = read_entry_file(path, check)
     reader = VariableReader(providers.variable_sources)
     variables = Variables(environ, file.folder, file.questions, answers or InputAnswers(), reader)
-    return resolve_entries(file, path, environment, variables, providers)
+    servers = resolve_entries(file, path, environment, variables, providers)
+    return replace(servers, warnings=(*servers.warnings, *reader.list_warnings()), reader=reader)
 
 
 def resolve_entries(
@@ -257,25 +259,21 @@ class _EntryReader:
 
     def _owners(self, key: str) -> list[str]:
         """Return the settings under which some plugin would read `key`."""
+        return [f'"{setting}": "{provider.name}"' for setting, provider in self._list() if key in _keys(provider)]
+
+    def _all_keys(self) -> set[str]:
+        """Return every key that some plugin would read."""
+        return set().union(*(_keys(provider) for _, provider in self._list()))
+
+    def _list(self) -> Iterator[tuple[str, Provider[Any, Any]]]:
+        """Yield the plugins that read keys, with the settings that choose them."""
         shelves: tuple[tuple[str, ProviderRegistry[Any]], ...] = (
             ("transport", self._providers.client_transports),
             ("auth_type", self._providers.auth_strategies),
         )
-        return [
-            f'"{setting}": "{name}"'
-            for setting, shelf in shelves
-            for name, provider in sorted(shelf.providers.items())
-            if key in _keys(provider)
-        ]
-
-    def _all_keys(self) -> set[str]:
-        """Return every key that some plugin would read."""
-        shelves: tuple[ProviderRegistry[Any], ...] = (
-            self._providers.client_transports,
-            self._providers.auth_strategies,
-        )
-        providers = [provider for shelf in shelves for provider in shelf.providers.values()]
-        return set().union(*(_keys(provider) for provider in providers))
+        for setting, shelf in shelves:
+            for _, provider in sorted(shelf.providers.items()):
+                yield setting, provider
 
     def _is_ignorable(self, key: str, entry: ServerEntry) -> bool:
         """Whether an unread `key` is harmless.

@@ -15,9 +15,10 @@ from mcp_gateway.catalog.registry import Registry
 from mcp_gateway.config.server_file import ServerFile
 from mcp_gateway.config.server_spec import ServerSpec
 from mcp_gateway.config.settings import Environment
-from mcp_gateway.discovery.file_watcher import watch_file
+from mcp_gateway.discovery.file_watcher import watch_files
 from mcp_gateway.discovery.refresher import Refresher
 from mcp_gateway.plugin import GatewayError
+from mcp_gateway.plugin_host.variable_sources import VariableReader
 from mcp_gateway.sessions.pool import Pool
 from mcp_gateway.sessions.server_plugins import ServerPlugins
 
@@ -38,22 +39,29 @@ class ConfigReloader:
     personal: Overlays
     tasks: TaskGroup
 
-    def start(self, environment: Environment, reread: Callable[[], ServerFile]) -> None:
-        """Start watching the server file, if the environment enables that."""
+    def start(self, environment: Environment, reread: Callable[[], ServerFile], servers: ServerFile) -> None:
+        """Start following the file of `servers`, if the environment enables that."""
         if environment.config_reload:
-            self.tasks.start_soon(self.follow, environment.server_config, environment.config_reload, reread)
+            given = environment.server_config, environment.config_reload, reread, servers
+            self.tasks.start_soon(self.follow, *given)
 
-    async def follow(self, path: Path, seconds: float, reread: Callable[[], ServerFile]) -> None:
-        """Poll the server file and apply valid changes.
+    async def follow(self, path: Path, seconds: float, reread: Callable[[], ServerFile], servers: ServerFile) -> None:
+        """Poll the server file and those of its variables; apply changes.
 
-        An invalid file is logged and changes nothing. `seconds` is the polling interval.
+        An invalid file is logged and changes nothing. `seconds` is the polling interval. A source that had no value is
+        asked again after a client has asked for a server that is disabled.
         """
-        async for is_there in watch_file(path, seconds):
-            if not is_there:
+        following = _FollowedFiles(path, servers.reader)
+        self.registry.events.disabled_server_wanted.subscribe(following.want)
+        async for digests in watch_files(following.list_files, seconds, following.is_retry_due):
+            if digests[path] is None:
                 log.error("configuration reload failed", file=str(path), reason="the file cannot be read")
                 continue
             try:
-                await self.apply(await anyio.to_thread.run_sync(reread))
+                # A source may take its time, which must not hold up the end of the gateway.
+                file = await anyio.to_thread.run_sync(reread, abandon_on_cancel=True)
+                following.start_anew(file.reader)
+                await self.apply(file)
             except GatewayError as error:
                 log.error("configuration reload failed", file=str(path), reason=str(error))  # noqa: TRY400  # the words say it all
 
@@ -89,6 +97,31 @@ class ConfigReloader:
         """Close a server's sessions and plugins, once its calls are done."""
         await self.pool.close_server(spec)
         self.server_plugins.close(spec)
+
+
+@dataclass(slots=True)
+class _FollowedFiles:
+    """The server file, and what the reader of its variables depends on."""
+
+    path: Path
+    reader: VariableReader | None
+    is_wanted: bool = False
+
+    def list_files(self) -> list[Path]:
+        """Return the files whose content is followed."""
+        return [self.path, *(self.reader.files if self.reader else ())]
+
+    def want(self) -> None:
+        """Note that a client wants a disabled server."""
+        self.is_wanted = True
+
+    def is_retry_due(self) -> bool:
+        """Whether a source without an answer should be asked again."""
+        return self.is_wanted and self.reader is not None and not self.reader.is_complete
+
+    def start_anew(self, reader: VariableReader | None) -> None:
+        """Follow the files of another reading."""
+        self.reader, self.is_wanted = reader, False
 
 
 def _keep_unchanged(old: ServerSpec | None, new: ServerSpec) -> ServerSpec:

@@ -5,27 +5,39 @@ It polls and compares contents, because file system events do not arrive in cont
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from hashlib import sha256
 from pathlib import Path
 
 import anyio
 import anyio.to_thread
 
+FileDigests = Mapping[Path, bytes | None]
+"""Hashes of the contents of files; None for one that cannot be read."""
 
-async def watch_file(path: Path, seconds: float) -> AsyncIterator[bool]:
-    """Yield whether a file is readable each time its content changes.
 
-    A change counts only when two polls in a row find the same content, so that no half-written file is read.
+async def watch_files(
+    list_files: Callable[[], Iterable[Path]], seconds: float, is_wanted: Callable[[], bool] = lambda: False
+) -> AsyncIterator[FileDigests]:
+    """Yield the digests when a file changes, or when they are wanted.
+
+    A change counts only when two polls in a row find the same content, so that no half-written file is read. Files may
+    come and go; a new one counts from its next change.
     """
-    known = seen = await anyio.to_thread.run_sync(_digest, path)
+    known = seen = await _read_digests(list_files)
     while True:
         await anyio.sleep(seconds)
-        now = await anyio.to_thread.run_sync(_digest, path)
-        if now == seen and now != known:
+        now = await _read_digests(list_files)
+        known = {path: known.get(path, digest) for path, digest in now.items()}
+        if (now == seen and now != known) or is_wanted():
             known = now
-            yield now is not None
+            yield now
         seen = now
+
+
+async def _read_digests(list_files: Callable[[], Iterable[Path]]) -> FileDigests:
+    paths = [*list_files()]
+    return await anyio.to_thread.run_sync(lambda: {path: _digest(path) for path in paths})
 
 
 def _digest(path: Path) -> bytes | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,6 +17,8 @@ class VariableSource:
       gateway calls it in another thread, and waits within a time limit.
     * `explain_missing`: says what to do about a key without a value, in a few words.
     * `write` and `remove`: keep and forget a value, for sources that can; `remove` returns whether there was one.
+    * `find_file`: returns a file whose content changes with every value. Gateways that run read their values
+      anew when it does.
 
     All of them raise VariableError if the source cannot answer. The value of a key is a secret: it must be in no
     message, log line or repr.
@@ -27,3 +30,4 @@ class VariableSource:
     explain_missing: Callable[[str], str]
     write: Callable[[str, str], None] | None = None
     remove: Callable[[str], bool] | None = None
+    find_file: Callable[[], Path] | None = None

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TypeVar
 
 from mcp_gateway.plugin import PluginError, VariableError, VariableSource, call_in_time
@@ -21,7 +23,8 @@ SECONDS = 20.0
 class VariableSources:
     """The variable sources of all plugins, by name.
 
-    `explain_unknown` says of a name that no source has what to install.
+    `explain_unknown` says of a name that no source has what to install. `last_values` are those that readings of the
+    configuration have got so far.
     """
 
     sources: Mapping[str, VariableSource] = field(default_factory=dict)
@@ -29,6 +32,7 @@ class VariableSources:
     faults: tuple[Fault, ...] = ()
     explain_unknown: Callable[[str], str] = "no variable source is called {!r}".format
     seconds: float = SECONDS
+    last_values: dict[tuple[str, str], str] = field(default_factory=dict, repr=False)
 
     def __getitem__(self, name: str) -> VariableSource:
         """Return the source called `name`.
@@ -103,12 +107,19 @@ class VariableSources:
 class VariableReader:
     """One reading of the configuration, which asks for each value once.
 
-    A source that cannot answer is not asked again, as each question may take as long as the first.
+    A source that cannot answer is not asked again, as each question may take as long as the first. What it gave to an
+    earlier reading stays in use: a keyring that locks itself must not end the servers that run.
+
+    * `is_complete`: whether there was a value for each variable.
+    * `files`: the files whose change may change a value.
     """
 
     sources: VariableSources
+    is_complete: bool = True
+    files: set[Path] = field(default_factory=set)
     _values: dict[tuple[str, str], str] = field(default_factory=dict, repr=False)
     _failures: dict[str, VariableError] = field(default_factory=dict, repr=False)
+    _kept: set[str] = field(default_factory=set)
 
     def read(self, name: str, key: str) -> str:
         """Return the value of `${name:key}`.
@@ -118,18 +129,42 @@ class VariableReader:
             VariableError: it has no such key, or cannot answer.
 
         """
-        if name in self._failures:
-            raise self._failures[name]
         if (name, key) not in self._values:
             self._values[name, key] = self._read(name, key)
         return self._values[name, key]
 
+    def list_warnings(self) -> list[str]:
+        """Return a line for each source whose earlier values are used."""
+        return [f"{self._failures[name]}; until then servers keep the values that they have" for name in self._kept]
+
     def _read(self, name: str, key: str) -> str:
+        last_values = self.sources.last_values
         try:
-            value = self.sources.read(name, key)
+            value = self._ask(name, key)
+        except VariableError:
+            if (name, key) in last_values:
+                self._kept.add(name)
+                return last_values[name, key]
+            self.is_complete = False
+            raise
+        if value is None:
+            last_values.pop((name, key), None)
+            self.is_complete = False
+            raise VariableError(f"there is no such variable; {self.sources[name].explain_missing(key)}")
+        last_values[name, key] = value
+        return value
+
+    def _ask(self, name: str, key: str) -> str | None:
+        if name in self._failures:
+            raise self._failures[name]
+        self._note_file(self.sources[name])
+        try:
+            return self.sources.read(name, key)
         except VariableError as error:
             self._failures[name] = error
             raise
-        if value is None:
-            raise VariableError(f"there is no such variable; {self.sources[name].explain_missing(key)}")
-        return value
+
+    def _note_file(self, source: VariableSource) -> None:
+        if source.find_file is not None:
+            with suppress(VariableError):
+                self.files.add(source.find_file())

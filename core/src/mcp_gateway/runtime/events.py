@@ -37,6 +37,7 @@ class Event(Generic[PayloadP]):
 class GatewayEvents:
     """The events of a gateway, created before the components that use them.
 
+    * `disabled_server_wanted`: a client has asked for a server that is disabled.
     * `server_failed`: the first failure in a row.
     * `server_down`: the circuit of a server has opened.
     * `server_asked`: listing a server has ended, successfully or not.
@@ -49,6 +50,7 @@ class GatewayEvents:
     server_list_changed: Event[[SessionKey, str, Json]] = field(default_factory=Event)
     """The session, the notification's method and params."""
     resource_updated: Event[[SessionKey, Json]] = field(default_factory=Event)
+    disabled_server_wanted: Event[[]] = field(default_factory=Event)
     server_failed: Event[[CircuitBreaker]] = field(default_factory=Event)
     server_down: Event[[CircuitBreaker]] = field(default_factory=Event)
     server_asked: Event[[]] = field(default_factory=Event)

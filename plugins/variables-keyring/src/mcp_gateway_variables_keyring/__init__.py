@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mcp_gateway.plugin import Argument, Command, VariableSource, hookimpl
+from mcp_gateway_variables_keyring.names import find_names_file
 from mcp_gateway_variables_keyring.secrets import read_secret, remove_secret, write_secret
 
 GATEWAY_API = 1
@@ -25,6 +26,7 @@ def mcp_gateway_variable_sources() -> Iterator[VariableSource]:
         explain_missing=explain_missing,
         write=write_secret,
         remove=remove_secret,
+        find_file=find_names_file,
     )
 
 

@@ -71,15 +71,28 @@ def _read_value(name: str) -> str:
     """Read a secret from the terminal, unseen, or from a pipe.
 
     What a pipe brings may have several lines; only the line break at its end does not count.
-    """
-    if sys.stdin is not None and sys.stdin.isatty():
-        import getpass
 
-        try:
-            return getpass.getpass(f"{name} (it is not shown): ")
-        except EOFError:
-            return ""
-    return sys.stdin.read().removesuffix("\n").removesuffix("\r") if sys.stdin is not None else ""
+    Raises:
+        ConfigError: it is not UTF-8.
+
+    """
+    if sys.stdin is None:
+        return ""
+    try:
+        value = _ask(name) if sys.stdin.isatty() else sys.stdin.read().removesuffix("\n").removesuffix("\r")
+        value.encode()  # Python hands on bytes that are no text as half characters
+    except UnicodeError:
+        raise ConfigError(f"the secret {name!r} is not UTF-8, so it was not kept; give it as text") from None
+    return value
+
+
+def _ask(name: str) -> str:
+    import getpass
+
+    try:
+        return getpass.getpass(f"{name} (it is not shown): ")
+    except EOFError:
+        return ""
 
 
 def _wait(function: Callable[[], ResultT]) -> ResultT:

@@ -1,10 +1,14 @@
-"""The names of the secrets, in a file: keyrings cannot list theirs."""
+"""The names of the secrets in a file: keyrings cannot list theirs.
+
+Each name has the time of its last change: by that gateways that run see that there is another value.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 from mcp_gateway.plugin import StorageError, VariableError, write_file
@@ -19,7 +23,7 @@ def list_names() -> list[str]:
         VariableError: the file cannot be read.
 
     """
-    return _read(_find_file())
+    return sorted(_read(find_names_file()))
 
 
 def add_name(name: str) -> None:
@@ -30,7 +34,7 @@ def add_name(name: str) -> None:
 
     """
     with _lock() as path:
-        _write(path, {*_read(path), name})
+        _write(path, {**_read(path), name: datetime.now(UTC).isoformat()})
 
 
 def remove_name(name: str) -> None:
@@ -42,10 +46,17 @@ def remove_name(name: str) -> None:
     """
     with _lock() as path:
         if name in (names := _read(path)):
-            _write(path, {*names} - {name})
+            del names[name]
+            _write(path, names)
 
 
-def _find_file() -> Path:
+def find_names_file() -> Path:
+    """Return the path of the file.
+
+    Raises:
+        VariableError: there is no home folder.
+
+    """
     from platformdirs import user_state_path
 
     try:
@@ -59,7 +70,7 @@ def _lock() -> Iterator[Path]:
     """Keep other processes from writing meanwhile."""
     from filelock import FileLock, Timeout
 
-    path = _find_file()
+    path = find_names_file()
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with FileLock(path.with_suffix(".lock"), timeout=_LOCK_SECONDS):
@@ -70,18 +81,20 @@ def _lock() -> Iterator[Path]:
         raise VariableError(f"{path}: it cannot be written: {error.strerror or type(error).__name__}") from None
 
 
-def _read(path: Path) -> list[str]:
+def _read(path: Path) -> dict[str, str]:
     try:
         names = json.loads(path.read_bytes())
     except FileNotFoundError:
-        return []
+        return {}
     except (OSError, ValueError):
         raise VariableError(f"{path}: the names of secrets cannot be read; remove this file to begin anew") from None
-    return sorted(name for name in names if isinstance(name, str)) if isinstance(names, list) else []
+    if isinstance(names, list):  # as it was before names had times
+        return {name: "" for name in names if isinstance(name, str)}
+    return {name: str(time) for name, time in names.items()} if isinstance(names, dict) else {}
 
 
-def _write(path: Path, names: set[str]) -> None:
+def _write(path: Path, names: dict[str, str]) -> None:
     try:
-        write_file(path, [json.dumps(sorted(names)).encode()])
+        write_file(path, [json.dumps(names, indent=2, sort_keys=True).encode()])
     except StorageError as error:
         raise VariableError(str(error)) from None

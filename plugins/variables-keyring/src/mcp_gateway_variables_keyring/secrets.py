@@ -22,6 +22,7 @@ _MISSING = (
 )
 _SENTENCES = {
     "NoKeyringError": _MISSING,
+    "InitError": "the system keyring does not open; see whether it is running, unlock it, then try again",
     "KeyringLocked": "the system keyring is locked; unlock it, then try again",
     "PasswordSetError": "the system keyring cannot keep it; it may be too long for this system",
     "PasswordDeleteError": "the system keyring does not remove it; remove it with the system's own program",

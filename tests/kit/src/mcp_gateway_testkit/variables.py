@@ -92,3 +92,17 @@ class VariableSourceContract(InstalledContract):
             assert remove(_KEY) is True
         assert self.source.read(_KEY) is None
         assert remove(_KEY) is False
+
+    def test_its_file_changes_with_every_value(self, values: Mapping[str, str]) -> None:
+        """By that gateways that run see another value."""
+        write, remove, find_file = self.source.write, self.source.remove, self.source.find_file
+        if write is None or remove is None or find_file is None:
+            pytest.skip("it has no such file")
+        seen: list[bytes] = []
+        for value in ("one", "two", "two"):
+            write(_KEY, value)
+            seen.append(find_file().read_bytes())
+        remove(_KEY)
+        seen.append(find_file().read_bytes())
+        assert len(set(seen[:2])) == 2, "another value"
+        assert seen[-1] != seen[-2], "no value"

@@ -183,6 +183,7 @@ class Variables:
 
     def _read_file(self, name: str) -> str:
         path = self.folder / expand_home(name)
+        self.reader.files.add(path)
         try:
             if not path.is_file() or path.stat().st_size > _MAX_FILE_BYTES:
                 raise Unset(f"${{file:{name}}}: there is no such file, or it is larger than 1 MiB")
