@@ -12,7 +12,7 @@ from mcp_gateway_cli.clients.programs import PROGRAMS
 from mcp_gateway_cli.completion.answers import OPTIONS, build_completed_parser
 from mcp_gateway_cli.completion.shells import SHELLS
 from mcp_gateway_cli.completion.values import VALUES
-from mcp_gateway_cli.template import KINDS
+from mcp_gateway_cli.plugin_verbs import KINDS
 
 from core.tests.support.fake_servers import tool
 from mcp_gateway.protocol.implementation import NAME

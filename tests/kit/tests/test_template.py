@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 from mcp_gateway_cli.main import main
-from mcp_gateway_cli.template import KINDS, PREFIXES, TemplateError, write_plugin
+from mcp_gateway_cli.plugin_verbs import KINDS
+from mcp_gateway_cli.template import PREFIXES, TemplateError, write_plugin
+from mcp_gateway_cli.template.installers import join_words
 
 SECONDS = 300
 
@@ -96,15 +98,25 @@ def test_a_folder_that_cannot_be_made_is_an_error_in_one_line(tmp_path):
         write_plugin("ranker", "mine", tmp_path / "file")
 
 
+def test_every_kind_that_is_listed_has_a_template():
+    assert {*KINDS} == {*PREFIXES}
+
+
 def test_the_command_says_what_comes_next(tmp_path, capsys):
     assert main(["plugins", "new", "ranker", "mine", "--into", str(tmp_path)]) == 0
-    assert f"pip install {tmp_path / 'mine'} && pytest {tmp_path / 'mine'}" in capsys.readouterr().out
+    _, install, _, test = capsys.readouterr().out.splitlines()
+    assert install.endswith(join_words("-e", f"{tmp_path / 'mine'}[test]"))
+    assert sys.executable in install
+    assert test.strip() == join_words(sys.executable, "-m", "pytest", str(tmp_path / "mine"))
 
 
-def test_the_command_tells_pip_that_it_is_a_folder(tmp_path, monkeypatch, capsys):
+def test_programs_read_what_comes_next(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    assert main(["plugins", "new", "ranker", "mine"]) == 0
-    assert "pip install ./mine && pytest ./mine" in capsys.readouterr().out
+    assert main(["plugins", "new", "ranker", "mine", "--json"]) == 0
+    made = json.loads(capsys.readouterr().out)
+    assert (made["folder"], made["kind"], made["name"]) == ("mine", "ranker", "mine")
+    assert made["install"].endswith(join_words("-e", "./mine[test]"))
+    assert made["test"] == join_words(sys.executable, "-m", "pytest", "mine")
 
 
 def test_the_command_complains_in_one_line(tmp_path, capsys):

@@ -6,6 +6,7 @@ from mcp_gateway.plugin import Argument, Command
 from mcp_gateway_cli.client_verbs import CLIENT_VERBS
 from mcp_gateway_cli.completion.shells import INSTALLATION, SHELLS
 from mcp_gateway_cli.entry_verbs import ENTRY_VERBS
+from mcp_gateway_cli.plugin_verbs import PLUGINS
 
 _COMMANDS = "mcp_gateway_cli.commands"
 
@@ -192,30 +193,7 @@ VERBS = (
         has_json=True,
         examples=("doctor", "doctor --fix"),
     ),
-    Command(
-        name="plugins",
-        summary="list what is installed, selected and broken; show one, or write a new one",
-        run=f"{_COMMANDS}.plugins:run",
-        arguments=(
-            Argument(
-                names=("words",),
-                help="list (the default), info NAME, or new KIND NAME",
-                metavar="ACTION",
-                takes_many=True,
-                values="plugin words",
-            ),
-            Argument(
-                names=("--into",),
-                help="where the folder of a new one is made (default: here)",
-                metavar="DIR",
-                values="folders",
-                default=".",
-            ),
-        ),
-        has_json=True,
-        needs_sdk=False,
-        examples=("plugins", "plugins info bm25", "plugins new ranker my-ranker"),
-    ),
+    PLUGINS,
     Command(
         name="trust",
         summary="let gateways over stdio in a folder read its server_config.json as it is now",

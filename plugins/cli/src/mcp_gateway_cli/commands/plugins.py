@@ -20,11 +20,23 @@ from mcp_gateway.plugin_host.variable_sources import KIND
 from mcp_gateway.protocol.implementation import NAME
 from mcp_gateway.text.suggestions import suggest_word
 from mcp_gateway_cli.output.tables import show_table
+from mcp_gateway_cli.plugin_verbs import KINDS
 from mcp_gateway_cli.verbs import VERBS
 
 Json = dict[str, Any]
 
 _COMMAND = "command"
+
+_SELECTIONS = {
+    "server transport": "GATEWAY_TRANSPORT={}, or serve --transport {}",
+    "client transport": '"transport": "{}" in the entry of a server',
+    "auth strategy": '"auth_type": "{}" in the entry of a server',
+    "ranker": "GATEWAY_RANKER={}, or search --ranker {} for once",
+    "storage backend": "STORAGE_BACKEND={}",
+    KIND: "${{}:KEY} in the entry of a server",
+    _COMMAND: "a command needs no selection",
+}
+"""How each kind is selected; {} is the plugin's name."""
 
 
 def run(context: ControlContext, arguments: Namespace) -> int:
@@ -127,18 +139,28 @@ def _show_one(context: ControlContext, arguments: Namespace, words: list[str]) -
     if not found:
         names = sorted({item["name"] for item in installed})
         raise ConfigError(f"no plugin is called {name!r}{suggest_word(name, names)}; see: {NAME} plugins")
-    described = [{**item, "options": _describe_options(context, item)} for item in found]
+    described = [
+        {**item, "select": _describe_selection(item), "options": _describe_options(context, item)} for item in found
+    ]
     if arguments.json:
         show_json({"plugins": described})
         return 0
     for item in described:
         show(f"{item['name']} ({item['kind']}): {item['summary']}")
         show(f"  from {item['plugin']} ({item['distribution']} {item['version']})")
-        show("  the configuration selects it" if item["selected"] else "  the configuration does not select it")
+        selection = (
+            "the configuration selects it" if item["selected"] else f"not selected; to select it: {item['select']}"
+        )
+        show(f"  {selection}")
         for option in item["options"]:
             default = "required" if option["default"] is None else f"default {option['default']}"
             show(f"  {option['key']} ({default}): {option['description']}")
     return 0
+
+
+def _describe_selection(item: Json) -> str:
+    """Describe what makes the configuration select a plugin."""
+    return _SELECTIONS[item["kind"]].replace("{}", item["name"])
 
 
 def _describe_options(context: ControlContext, item: Json) -> list[Json]:
@@ -158,7 +180,8 @@ def _describe_options(context: ControlContext, item: Json) -> list[Json]:
 
 def _write_new(_context: ControlContext, arguments: Namespace, words: list[str]) -> int:
     """Write a plugin that works, to start from."""
-    from mcp_gateway_cli.template import KINDS, TemplateError, write_plugin
+    from mcp_gateway_cli.template import TemplateError, write_plugin
+    from mcp_gateway_cli.template.installers import Environment
 
     kind, name = _expect(words, 2, f"plugins new KIND NAME, with a kind of: {', '.join(KINDS)}")
     if kind not in KINDS:
@@ -169,17 +192,16 @@ def _write_new(_context: ControlContext, arguments: Namespace, words: list[str])
         folder = write_plugin(kind, name, Path(arguments.into))
     except TemplateError as error:
         raise ConfigError(str(error)) from None
-    place = _as_argument(folder)
+    environment = Environment.find()
+    install, test = environment.install_command(folder), environment.test_command(folder)
     if arguments.json:
-        show_json({"folder": str(folder), "kind": kind, "name": name})
-    else:
-        show(f"wrote {folder}; next: pip install {place} && pytest {place}")
+        show_json({"folder": str(folder), "kind": kind, "name": name, "install": install, "test": test})
+        return 0
+    show(f"wrote {folder}; to install it where this gateway runs:", f"  {install}")
+    if not environment.has_testkit:
+        show("its tests need mcp-gateway-testkit (tests/kit) from where you have the gateway")
+    show("to run its tests:", f"  {test}")
     return 0
-
-
-def _as_argument(folder: Path) -> str:
-    """Return a path that pip does not take for a package."""
-    return str(folder) if folder.is_absolute() or folder.parts[0] == ".." else f"./{folder}"
 
 
 def _expect(words: list[str], count: int, usage: str) -> list[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mcp_gateway.control.context import ControlContext
 from mcp_gateway_cli.all_commands import collect_all_commands
+from mcp_gateway_cli.plugin_verbs import KINDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +64,11 @@ def _list_verbs(_context: ControlContext, _typed: Typed) -> Iterator[str]:
 
 def _list_plugin_words(context: ControlContext, typed: Typed) -> Iterable[str]:
     """Return what may come next of `info NAME` or `new KIND NAME`."""
-    from mcp_gateway_cli.template import KINDS
-
     match typed.before:
         case ():
             return ("list", "info", "new")
         case ("new",):
-            return KINDS
+            return tuple(KINDS)
         case ("info",):
             shelves = (*context.providers.shelves,)
             names = [name for shelf in shelves for name in shelf.providers]

@@ -23,8 +23,6 @@ PREFIXES = {
 }
 """What the names of each kind's entry points begin with."""
 
-KINDS = tuple(PREFIXES)
-
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _LONGEST_NAME = 40
 _SUFFIX = ".tmpl"

@@ -1,0 +1,75 @@
+"""What is said of a new plugin, and of one that is not selected."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from mcp_gateway_cli.plugin_verbs import KINDS
+from mcp_gateway_cli.template.installers import Environment, join_words
+
+PYTHON = "/opt/the gateway/bin/python"
+PLAIN = Environment(Path("/opt/nowhere"), PYTHON, has_pip=True, has_testkit=True, has_uv=False)
+INSTALL = ["-m", "pip", "install", "-e"]
+BY_UV = ["uv", "pip", "install", "--python", PYTHON, "-e"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="lines are split as POSIX shells do")
+@pytest.mark.parametrize(
+    "changes, marker, words",
+    [
+        ({}, "", [PYTHON, *INSTALL, "./my-ranker[test]"]),
+        ({"has_testkit": False}, "", [PYTHON, *INSTALL, "./my-ranker"]),
+        ({"has_uv": True}, "", [PYTHON, *INSTALL, "./my-ranker[test]"]),
+        (
+            {"has_pip": False, "has_uv": True},
+            "",
+            [*BY_UV, "./my-ranker[test]"],
+        ),
+        ({"has_pip": False}, "", [PYTHON, "-m", "ensurepip", "&&", PYTHON, *INSTALL, "./my-ranker[test]"]),
+        ({}, "uv-receipt.toml", [*BY_UV, "./my-ranker[test]"]),
+        ({}, "pipx_metadata.json", ["pipx", "inject", "gateway", "-e", "./my-ranker[test]"]),
+    ],
+    ids=["pip", "no testkit", "pip and uv", "uv", "nothing", "uv tool", "pipx"],
+)
+def test_the_command_that_installs_fits_the_environment(tmp_path, changes, marker, words):
+    environment = replace(PLAIN, **changes)
+    if marker:
+        (tmp_path / "gateway").mkdir()
+        (tmp_path / "gateway" / marker).touch()
+        environment = replace(environment, prefix=tmp_path / "gateway")
+    assert shlex.split(environment.install_command(Path("my-ranker"))) == words
+    assert shlex.split(environment.test_command(Path("my-ranker"))) == [PYTHON, "-m", "pytest", "my-ranker"]
+
+
+@pytest.mark.parametrize("folder, place", [("x", "./x"), ("../x", "../x"), ("/a b/x", "/a b/x"), ("a/x", "./a/x")])
+def test_a_folder_is_not_taken_for_a_package(folder, place):
+    assert PLAIN.install_command(Path(folder)).endswith(join_words(f"{place}[test]"))
+
+
+def test_without_the_testkit_it_is_said_what_tests_need(run, installed, tmp_path, monkeypatch):
+    monkeypatch.setattr(Environment, "find", classmethod(lambda _: replace(PLAIN, has_testkit=False)))
+    code, out, _ = run("plugins", "new", "ranker", "mine", "--into", str(tmp_path))
+    assert (code, "[test]" in out) == (0, False)
+    assert "its tests need mcp-gateway-testkit (tests/kit) from where you have the gateway" in out
+
+
+def test_the_help_lists_the_kinds_with_a_line_each(run, installed):
+    for words in (("plugins", "--help"), ("plugins", "new", "--help"), ("help", "plugins")):
+        shown = run(*words)[1]
+        assert [kind for kind, what in KINDS.items() if f"  {kind:<17} {what}\n" not in shown] == []
+
+
+@pytest.mark.parametrize("name", ["bm25", "http", "static", "memory", "stdio"])
+def test_what_selects_a_plugin_is_said(run, servers, name):
+    servers({"name": "a", "command": "x"})
+    found = json.loads(run("plugins", "info", name, "--json")[1])["plugins"]
+    shown = run("plugins", "info", name)[1]
+    for one in found:
+        line = "the configuration selects it" if one["selected"] else f"not selected; to select it: {one['select']}"
+        assert f"  {line}\n" in shown
+        assert name in one["select"]
