@@ -38,7 +38,7 @@ def test_from_eight_programs_to_the_first_call_and_back(home: SampleHome, launch
     done = home.run("init", "--yes")
     assert done.returncode == 0, done.stdout + done.stderr
     assert SECRET not in done.stdout + done.stderr
-    assert "7 of 8 servers usable" in done.stdout
+    assert "7 of 8 servers work" in done.stdout
     assert set(home.own_servers) == IMPORTED
     assert home.own_servers["wiki"]["tools"] == {"exclude": ["write_3"]}
     after = home.read_all()
@@ -136,7 +136,7 @@ def test_what_was_killed_in_the_middle_can_be_undone(home: SampleHome) -> None:
 
 def test_the_parts_of_init_work_alone(home: SampleHome) -> None:
     before = home.read_all()
-    assert "1 of 1 servers usable" in home.watch("import", "cursor", "--server", "notes")[1]
+    assert "1 of 1 servers work" in home.watch("import", "cursor", "--server", "notes")[1]
     assert "nothing new" in home.run("import", "claude-code").stdout
     assert home.watch("connect", "lm-studio")[0] == 0
     assert home.run("connect", "zed").returncode == 0

@@ -41,9 +41,9 @@ def asking(tmp_path_factory: pytest.TempPathFactory) -> Home:
 
 SHOWN = [
     (("check",), 0, "all is well: 1 server: one"),
-    (("check", "--connect"), 0, "1 of 1 servers usable"),
+    (("check", "--connect"), 0, "1 of 1 servers work"),
     (("doctor",), 0, "all is well"),
-    (("servers", "--start"), 0, "1 of 1 servers usable"),
+    (("servers", "--start"), 0, "1 of 1 servers work"),
     (("tools",), 0, "one__echo("),
     (("search", "return the arguments"), 0, "one__echo("),
     (("describe", "one__echo"), 0, "Returns its arguments"),
@@ -95,7 +95,7 @@ def test_every_verb_of_every_plugin_here_tells_programs_what_is_wrong(capsys: py
         printed = capsys.readouterr()
         failure = json.loads(printed.out)
         assert (failure["success"], failure["error_code"]) == (False, "usage")
-        assert printed.err == f"{failure['error']}\n"
+        assert printed.err == f"mcp-orchestration-gateway: {failure['error']}\n"
 
 
 @pytest.mark.parametrize(
@@ -211,7 +211,7 @@ def test_running_gateways_describe_themselves(running: tuple[Home, list[Process]
     assert "serves    http: http://127.0.0.1:" in screen
     assert "serves    stdio" in screen
     until(lambda: home.run("servers").returncode == 0, "the servers are ready")
-    assert home.run("servers", "--gateway", str(over_http)).stdout.count("servers usable") == 1
+    assert home.run("servers", "--gateway", str(over_http)).stdout.count("servers work") == 1
     several = home.run("logs")
     assert (several.returncode, "choose one with --gateway PID" in several.stderr) == (1, True)
     shown = home.run("logs", "one", "--gateway", str(over_http))

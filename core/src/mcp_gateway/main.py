@@ -10,9 +10,7 @@ from collections.abc import Sequence
 from importlib.metadata import entry_points
 
 from mcp_gateway.control.context import ControlContext
-from mcp_gateway.control.report import prepare_streams, run_and_report
-from mcp_gateway.control.terminal import complain
-from mcp_gateway.protocol.implementation import NAME
+from mcp_gateway.control.report import complain_error, prepare_streams, run_and_report
 
 COMMAND_LINE = "mcp_gateway_command_line"
 """The entry-point group of the command line: one function, from arguments to exit code."""
@@ -28,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         code: int = found.load()(arguments)
         return code
     prepare_streams()
-    complain(f"{NAME}: without the distribution mcp-gateway-cli it takes no arguments; variables of the environment do")
+    complain_error("without the distribution mcp-gateway-cli it takes no arguments; variables of the environment do")
     return 2
 
 

@@ -100,6 +100,6 @@ def test_tools_are_listed_though_some_servers_are_down(run, servers, start, gone
     assert (code, out.splitlines()[0]) == (0, "alpha (1 tools)")
     assert err == f"2 servers are down: gone, worse; {GONE}\n"
     code, _, err = run("tools", "--server", "gone")
-    assert (code, err) == (1, "server 'gone' is not available: OSError: no route\n")
+    assert (code, err) == (1, "mcp-orchestration-gateway: server 'gone' is not available: OSError: no route\n")
     servers({"name": "gone", "transport": "memory"})
     assert run("tools")[0] == 1

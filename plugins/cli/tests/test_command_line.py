@@ -86,17 +86,17 @@ def test_what_follows_two_hyphens_is_taken_as_it_is(words, name, rest, env):
         ("tols", "there is no command 'tols'; did you mean 'tools'?"),
         ("tools --sever x", "unknown option '--sever'; did you mean '--server'?"),
         ("tools --serverx=x", "unknown option '--serverx=x'; did you mean '--server'?"),
-        ("check now", "check: 'now' is one word too many: it takes options only"),
-        ("approve a b c", "approve: 'c' is one word too many: it takes SERVER TOOL"),
+        ("check now", "'now' is one word too many: it takes options only"),
+        ("approve a b c", "'c' is one word too many: it takes SERVER TOOL"),
         ("LS", "there is no command 'LS'; did you mean 'list'?"),
         ("help tols", "there is no command 'tols'; did you mean 'tools'?"),
         ("help rm", "there is no command 'rm'; did you mean 'remove'?"),
-        ("help tools list", "help: 'list' is one word too many: it takes COMMAND"),
+        ("help tools list", "'list' is one word too many: it takes COMMAND"),
         ("-v", "mcp-orchestration-gateway: unknown option '-v'; did you mean '--version'?"),
         ("--verison", "mcp-orchestration-gateway: unknown option '--verison'; did you mean '--version'?"),
         ("--nope", "mcp-orchestration-gateway: unknown option '--nope' (see mcp-orchestration-gateway --help)"),
-        ("serve --nope", "mcp-orchestration-gateway serve: unknown option '--nope'"),
-        ("-v tools", "mcp-orchestration-gateway tools: unknown option '-v' (see"),
+        ("serve --nope", "mcp-orchestration-gateway: unknown option '--nope'"),
+        ("-v tools", "mcp-orchestration-gateway: unknown option '-v' (see"),
         ("tools -?", "unknown option '-?'; did you mean '--help'?"),
         ("login x", "the plugin mcp-gateway-auth-oauth brings it, which is not here"),
         ("secret list", "the plugin mcp-gateway-variables-keyring brings it, which is not here"),
@@ -148,7 +148,7 @@ def test_help_has_examples_and_an_exit_code_of_none(run):
         assert f"examples:\n  mcp-orchestration-gateway {verb}" in out
     code, out, _ = run("--help")
     assert code == 0
-    assert all(f"\n    {verb} " in out for verb in COMMANDS)
+    assert all(f"\n  {verb} " in out for verb in COMMANDS)
 
 
 @pytest.mark.parametrize("command", COMMANDS.values(), ids=list(COMMANDS))

@@ -106,9 +106,9 @@ def test_what_is_installed_is_listed_and_what_is_selected_marked(run, servers):
     servers({"name": "a", "url": "http://x", "auth_type": "static", "auth_headers": {"X": "y"}})
     code, out, _ = run("plugins")
     assert code == 0
-    rows = [line for line in out.splitlines() if "all-plugins 1.2.3" in line]
+    rows = [line for line in out.splitlines() if "  everything  " in line]
     assert len(rows) == 11
-    assert [line.split("(all-plugins")[0].split()[:-1] for line in rows if line.startswith("* ")] == [
+    assert [line.split("everything")[0].split() for line in rows if line.startswith("* ")] == [
         ["*", "server", "transport", "stdio"],
         ["*", "client", "transport", "http"],
         ["*", "auth", "strategy", "static"],
@@ -263,7 +263,7 @@ def test_a_port_at_which_nothing_listens_is_reported(run, servers):
     servers({"name": "a", "command": "x"})
     code, _, err = run("serve", "--port", "8081")
     reason = "--port: nothing listens there with the transport 'stdio'; add --transport http"
-    assert (code, err) == (2, f"mcp-orchestration-gateway serve: {reason}\n")
+    assert (code, err) == (2, f"mcp-orchestration-gateway: {reason}\n")
 
 
 def test_a_problem_of_the_file_has_its_picture_on_standard_error(run, servers, tmp_path):

@@ -127,7 +127,9 @@ def test_what_does_not_work_is_left_out_and_a_second_try_needs_no_force(run, tri
     for command in ("no-such-command", "no-such-command-either"):
         code, out, err = run("add", "c", "--", command)
         assert (code, out, tried.read_bytes()) == (1, "", before)
-        assert err.startswith(f"c is not added, because it does not work: its command {command!r} is not found")
+        assert err.startswith(
+            f"mcp-orchestration-gateway: c is not added, because it does not work: its command {command!r} is not found"
+        )
         assert err.endswith("\n--no-try adds it all the same\n")
     assert run("undo", "--list")[1].startswith("there is nothing to undo for ")
     code, out, _ = run("add", "c", "--json", "--", "no-such-command")

@@ -64,7 +64,7 @@ def test_a_gateway_that_gives_no_status_is_named(run, verb):
     reason = f"the gateway with process {PARENT} gives no status: it is upside down"
     with answering(status=[{"error": {"message": "it is upside down"}}]):
         code, out, err = run(verb)
-        assert (code, out, err) == (1, "", f"{reason}\n")
+        assert (code, out, err) == (1, "", f"mcp-orchestration-gateway: {reason}\n")
         code, out, _ = run(verb, "--json")
         failure = {"success": False, "error_code": "refused", "error": reason}
         assert (code, json.loads(out)) == (

@@ -84,7 +84,10 @@ def test_a_wrong_command_line_is_one_too(run, alpha, verb):
     code, out, err = run(verb, "--json", "--nope")
     assert (code, len(err.splitlines())) == (2, 1)
     failure = read_failure(out)
-    assert (failure["error_code"], failure["error"]) == ("usage", err.rstrip("\n"))
+    assert (failure["error_code"], failure["error"]) == (
+        "usage",
+        err.removeprefix("mcp-orchestration-gateway: ").rstrip("\n"),
+    )
 
 
 def test_without_json_nothing_but_results_is_on_standard_output(run, alpha):

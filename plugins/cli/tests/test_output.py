@@ -9,7 +9,7 @@ import sys
 import threading
 
 import pytest
-from mcp_gateway_cli.completion import SHELLS
+from mcp_gateway_cli.completion.shells import SHELLS
 from mcp_gateway_cli.output import progress as module
 from mcp_gateway_cli.output.progress import Progress
 from mcp_gateway_cli.output.tables import show_table
@@ -34,52 +34,90 @@ def test_a_piped_table_is_plain_text(capsys):
 def test_a_table_fits_the_terminal_and_obeys_nobody(monkeypatch, colours):
     out = Terminal()
     monkeypatch.setattr(sys, "stdout", out)
-    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("COLUMNS", "60")
     monkeypatch.setenv("TERM", "xterm")
     if not colours:
         monkeypatch.setenv("NO_COLOR", "1")
     show_table(("server", "state", "why"), ROWS)
     text = out.getvalue()
-    assert "server" in text
+    assert text.startswith("\x1b[1mserver  state  why\x1b[0m\n" if colours else "server  state  why\n")
     assert "\x1b[31m" not in text
-    assert ("\x1b[1m" in text) is colours or not colours
-    assert max(len(line) for line in text.replace("\x1b[1m", "").replace("\x1b[0m", "").splitlines()) <= 40
+    assert max(len(line) for line in text.replace("\x1b[1m", "").replace("\x1b[0m", "").splitlines()) <= 60
     assert text.count("long") == 30
 
 
-def test_progress_appears_late_and_only_on_a_terminal(monkeypatch):
+class Screen(Terminal):
+    """A terminal that tells when a word comes."""
+
+    def __init__(self, word):
+        super().__init__()
+        self.word, self.shown = word, threading.Event()
+
+    def write(self, text):
+        written = super().write(text)
+        if self.word in text:
+            self.shown.set()
+        return written
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Show progress at once, and again at once."""
     monkeypatch.setattr(module, "DELAY_SECONDS", 0.0)
-    shown = threading.Event()
-
-    class Screen(Terminal):
-        def write(self, text):
-            if "second" in text:
-                shown.set()
-            return super().write(text)
-
-    screen = Screen()
-    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setattr(module, "PLAIN_SECONDS", 0.0)
+    monkeypatch.setenv("COLUMNS", "40")
     monkeypatch.setenv("TERM", "xterm")
+
+
+@pytest.fixture
+def watch(monkeypatch, quick):
+    """Return what a terminal gets of two texts, each awaited."""
+
+    def show(first, second):
+        screen = Screen(first.split()[0])
+        monkeypatch.setattr(sys, "stderr", screen)
+        with Progress(first) as progress:
+            assert screen.shown.wait(10)
+            screen.word = second.split(",")[0]
+            screen.shown.clear()
+            progress.update(second)
+            assert screen.shown.wait(10)
+        return screen.getvalue()
+
+    return show
+
+
+def test_progress_is_one_line_that_disappears(watch):
+    text = watch("first \x1b[31m", "second, and longer than a line of this terminal")
+    assert "first \\x1b[31m" in text
+    assert text.endswith("\r\x1b[K")
+    assert all(len(part) < 40 for part in text.split("\r\x1b[K"))
+
+
+@pytest.mark.parametrize("variable, value", [("NO_COLOR", "1"), ("TERM", "dumb")])
+def test_progress_is_plain_lines_where_no_control_sequences_are_wanted(watch, monkeypatch, variable, value):
+    monkeypatch.setenv(variable, value)
+    assert watch("first", "second") == "first\nsecond\n"
+
+
+def test_progress_makes_room_for_a_question(monkeypatch, quick):
+    screen = Screen("first")
+    monkeypatch.setattr(sys, "stderr", screen)
     with Progress("first") as progress:
-        progress.update("second \x1b[31m")
-        assert shown.wait(10)
-    assert "\x1b[31m" not in screen.getvalue()
+        assert screen.shown.wait(10)
+        with progress.pause():
+            assert screen.getvalue().endswith("\r\x1b[K")
+            screen.write("a question? ")
+            screen.shown.clear()
+        assert screen.shown.wait(10)
+    assert "a question? \r\x1b[K" in screen.getvalue()
+
+
+def test_piped_there_is_no_progress(monkeypatch, quick):
     monkeypatch.setattr(sys, "stderr", io.StringIO())
     with Progress("first") as progress:
-        progress.update("second")
-        assert progress._timer is None
+        assert progress._thread is None
     assert sys.stderr.getvalue() == ""
-
-
-def test_what_looks_like_markup_is_shown_as_it_is(monkeypatch):
-    monkeypatch.setattr(module, "DELAY_SECONDS", 60.0)
-    screen = Terminal()
-    monkeypatch.setattr(sys, "stderr", screen)
-    monkeypatch.setenv("TERM", "xterm")
-    with Progress("first") as progress:
-        progress._begin()
-        progress.update("half [/bold] [link=file:///x]done[/link]")
-    assert "half [/bold] [link=file:///x]done[/link]" in screen.getvalue()
 
 
 def test_what_is_quick_shows_no_progress(monkeypatch):

@@ -47,7 +47,7 @@ def test_a_word_after_tools_that_is_no_server_leads_to_the_search(run, alpha):
     code, out, err = run("tools", "date")
     assert (code, out) == (1, "")
     advice = "to find tools by words: mcp-orchestration-gateway search WORDS"
-    assert err == f"no server is called 'date'; servers: alpha; {advice}\n"
+    assert err == f"mcp-orchestration-gateway: no server is called 'date'; servers: alpha; {advice}\n"
 
 
 def test_a_server_that_cannot_be_asked_is_an_error(run, alpha):
@@ -76,7 +76,7 @@ def test_the_state_of_every_server_is_shown_with_reason_and_time(run, servers, r
     code, out, _ = run("servers", "--start")
     assert code == 1
     assert [line.split()[0] for line in out.splitlines()] == ["alpha", "beta", "off", "1"]
-    assert out.splitlines()[-1] == "1 of 3 servers usable"
+    assert out.splitlines()[-1] == "1 of 3 servers work"
     assert "it wants the caller's own Authorization header" in out
     assert '"enabled" is false' in out
     servers({"name": "alpha", "transport": "memory"}, {"name": "off", "transport": "memory", "enabled": False})
@@ -121,8 +121,8 @@ def test_a_check_that_connects_says_of_each_server_who_it_is_and_what_it_has(run
     code, out, _ = run("check", "--connect")
     assert code == 0
     first, usable, last = out.splitlines()
-    assert usable == "1 of 1 servers usable"
-    assert re.fullmatch(r"alpha: remote 1, 2026-07-28 \(modern\), 1 tool, \d+\.\d s", first)
+    assert usable == "1 of 1 servers work"
+    assert re.fullmatch(r"alpha: remote 1, 2026-07-28, 1 tool, \d+\.\d s", first)
     assert last == "all is well: 1 server: alpha"
     [trial] = json.loads(run("check", "--connect", "--json")[1])["trials"]
     assert (trial["server"], trial["ok"], trial["protocol"], trial["tools"]) == ("alpha", True, "2026-07-28", 1)
@@ -143,7 +143,7 @@ def test_a_check_that_connects_says_why_a_server_fails(run, servers, remote):
         "wrong: server_config.json: server 'alpha' is not available: OSError: no route",
         "wrong: server_config.json: server 'beta': it wants the caller's own Authorization header",
         "switched off: off",
-        "0 of 2 servers usable",
+        "0 of 2 servers work",
     ]
 
 
@@ -164,7 +164,7 @@ def test_a_definition_that_clients_would_refuse_is_named_and_not_counted(run, al
     ]
     (server,) = json.loads(run("servers", "--start", "--json")[1])["servers"]
     assert (server["tools"], server["left_out"]) == (2, [why.removeprefix("its ")])
-    assert run("servers", "--start")[1].splitlines()[1:] == [f"alpha: {why}", "1 of 1 servers usable"]
+    assert run("servers", "--start")[1].splitlines()[1:] == [f"alpha: {why}", "1 of 1 servers work"]
 
 
 def test_a_search_finds_what_a_model_would_find(run, alpha):
@@ -190,14 +190,14 @@ def test_a_search_is_explained_to_a_person(run, alpha, monkeypatch):
         "      score 2.25",
         "        +2.50  say                      name, description",
         "        -0.25  back",
-        "1 of 1 matching tools (bm25), the best fit is strong; a model reads about N tokens",
+        "1 of 1 matching tools (bm25); best match: strong; a model reads about N tokens",
     ]
 
 
 def test_a_search_that_finds_nothing_says_so(run, alpha):
     code, out, _ = run("search", "ecko")
     assert code == 0
-    assert out.splitlines()[0].startswith("0 of 0 matching tools (bm25); ")
+    assert out.splitlines()[0] == "no tool matches (bm25)"
     assert "note: nothing matches; try other words; tools with such a name: alpha__echo" in out
 
 
@@ -299,7 +299,7 @@ def test_a_tool_is_described_with_all_that_there_is(run, weather):
     assert code == 0
     assert re.sub(r"about \d+ tokens", "about N tokens", out).splitlines() == [
         "alpha__weather: Weather",
-        "  of server alpha; only reads; reaches the outside",
+        "  of server alpha; read-only; open world: reaches the outside",
         "  about N tokens, what its definition costs a model that has it in its list",
         "",
         "What the weather is",
@@ -338,7 +338,7 @@ def test_arguments_are_checked_before_the_tool_is_called(run, weather):
     code, _, err = run("call", "alpha__weather", "days=2")
     assert (code, weather.calls) == (2, [])
     assert err == (
-        "mcp-orchestration-gateway call: alpha__weather: 'city' is missing (string: where) "
+        "mcp-orchestration-gateway: alpha__weather: 'city' is missing (string: where) "
         "(see mcp-orchestration-gateway describe alpha__weather; --no-check sends it all the same)\n"
     )
     assert run("call", "alpha__weather", "days=2", "--no-check")[0] == 0

@@ -14,7 +14,7 @@ __all__ = ["file"]
 def test_the_command_trusts_lists_and_takes_back(run, file):
     code, out, _ = run("trust")
     assert (code, out.splitlines()[0]) == (0, f"trusted as it is now: {file} (servers: a)")
-    assert "when it is started anew" in out
+    assert "when it is restarted" in out
     assert open_trust_store().judge(file) is Trust.TRUSTED
     assert run("trust", "--list") == (0, f"{file}: trusted\n", "")
     file.write_text(f"{SERVERS}\n", encoding="utf-8")

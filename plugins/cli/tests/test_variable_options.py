@@ -27,7 +27,7 @@ def test_the_wrong_value_of_an_option_is_a_wrong_command_line(run, servers, type
     servers()
     code, out, err = run("serve", *typed)
     assert (code, out) == (2, "")
-    assert err.startswith(f"mcp-orchestration-gateway serve: {reason}")
+    assert err.startswith(f"mcp-orchestration-gateway: {reason}")
 
 
 def test_a_variable_that_was_set_is_named_and_no_option(run, servers, monkeypatch):

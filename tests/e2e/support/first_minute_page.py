@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pexpect
 
-from .sample_home import SampleHome
+from mcp_gateway.text.wrapping import wrap_line
+
+from .sample_home import GATEWAY_LINK, SampleHome
 from .terminal_session import plain
 
 PAGE = Path(__file__).parents[3] / "core" / "docs" / "first-minute.md"
@@ -28,6 +30,9 @@ it can do.
 {session}
 ```
 """
+_WIDEST, _COLUMNS = 1000, 120
+"""How wide the terminal is, and the page: lines are broken after the folder, of any length, has been replaced."""
+
 _SECONDS = re.compile(r"\b\d+\.\d s\b")
 _SPINNER = re.compile(r"[\u2800-\u28ff]")
 
@@ -51,7 +56,7 @@ def normalize_page(text: str) -> str:
 def _record(home: SampleHome, *arguments: str, prompts: Sequence[str] = ()) -> str:
     """Run a command in a terminal, and accept what it proposes; return all that was on the screen."""
     screen = io.StringIO()
-    with home.open_terminal(*arguments, columns=120) as child:
+    with home.open_terminal(*arguments, columns=_WIDEST, command=str(home.folder / GATEWAY_LINK)) as child:
         child.logfile_read = screen
         for prompt in prompts:
             child.expect(prompt)
@@ -64,4 +69,4 @@ def _record(home: SampleHome, *arguments: str, prompts: Sequence[str] = ()) -> s
 def _clean(screen: str, folder: Path) -> list[str]:
     text = plain(screen).replace(str(folder.resolve()), "/home/me").replace("sk-very-secret-0123456789", "sk-…")
     lines = [line.rstrip() for line in text.splitlines()]
-    return [line for line in lines if line and not _SPINNER.search(line)]
+    return [part for line in lines if line and not _SPINNER.search(line) for part in wrap_line(line, _COLUMNS)]

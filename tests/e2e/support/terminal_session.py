@@ -21,6 +21,7 @@ from .gateways import GATEWAY
 SECONDS = 60.0
 """How long a command may take."""
 
+_REPLACED = re.compile(r"[^\n]*\r\x1b\[K")
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[()][A-Z0-9]|\r")
 
 
@@ -62,11 +63,11 @@ class Home:
         )
 
     @contextmanager
-    def open_terminal(self, *arguments: str, columns: int = 100) -> Iterator[pexpect.spawn]:
+    def open_terminal(self, *arguments: str, columns: int = 100, command: str = GATEWAY) -> Iterator[pexpect.spawn]:
         """Run a command in a pseudo-terminal, to be asked and answered."""
         environment = {**self.environment, "TERM": "xterm-256color", "COLUMNS": str(columns)}
         child = pexpect.spawn(
-            GATEWAY,
+            command,
             list(arguments),
             cwd=str(self.folder),
             env=environment,
@@ -95,5 +96,5 @@ def _obey_interrupts() -> None:
 
 
 def plain(text: str) -> str:
-    """Return what a person reads of the output of a terminal."""
-    return _CONTROL.sub("", text)
+    """Return what a person reads of the output of a terminal, in the end."""
+    return _CONTROL.sub("", _REPLACED.sub("", text))

@@ -143,7 +143,7 @@ def explain_distrust(file: Path, trust: Trust) -> str:
     why = "has changed since it was trusted" if trust is Trust.CHANGED else "has not been trusted by anybody"
     return (
         f"{_to_one_line(file)} is not read, because it {why}: a person who has looked at it may run '{NAME} trust' in "
-        "that folder and then start this gateway anew"
+        "that folder and then restart this gateway"
     )
 
 

@@ -24,7 +24,7 @@ CORE_COMMANDS = (
     ),
     Command(
         name="approve",
-        summary="take changed definitions for right",
+        summary="approve changed tool definitions",
         run="mcp_gateway.control.pins:approve",
         arguments=(
             Argument(names=("server",), help="the server's name", metavar="SERVER", values="servers"),

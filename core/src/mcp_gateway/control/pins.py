@@ -53,7 +53,7 @@ async def _show(context: ControlContext, as_json: bool) -> int:  # noqa: FBT001 
             if pin.flags:
                 show(f"  {tool} is suspicious: {', '.join(pin.flags)}")
     if any(pin.pending for pins in found.values() for pin in pins.values()):
-        show("what is right: mcp-orchestration-gateway approve SERVER [TOOL]")
+        show("to approve changes: mcp-orchestration-gateway approve SERVER [TOOL]")
     return 0
 
 
@@ -84,7 +84,7 @@ async def _approve(context: ControlContext, arguments: Any) -> int:
         show_json({"server": server, "approved": approved})
         return 0
     show(*(f"approved: {one}: {change}" for one, change in approved.items()))
-    show("a running gateway takes note when it next asks the server: at the next call of such a tool, at the latest")
+    show("a running gateway notices when it next asks the server: at the next call of such a tool, at the latest")
     return 0
 
 

@@ -52,6 +52,12 @@ def describe_findings(problems: Sized, what: str) -> dict[str, object]:
     return describe_failure("problems_found", f"{what}: {len(problems)}") if problems else {}
 
 
+def complain_error(*errors: str) -> None:
+    """Print what is wrong on standard error, behind the program's name."""
+    problems = (problem for error in errors for problem in split_problems(error))
+    complain(*(line for problem in problems for line in split_lines(f"{NAME}: {problem}")))
+
+
 def run_and_report(work: Callable[[], int], *, as_json: bool = False) -> int:
     """Run `work`; return its exit code, or that of its error.
 
@@ -70,11 +76,11 @@ def _run_and_tell(work: Callable[[], int], *, as_json: bool) -> int:
         return _run_and_flush(work)
     except GatewayError as error:
         _show_failure(error.code, str(error), as_json=as_json and not isinstance(error, OutputError))
-        complain(*(line for problem in split_problems(str(error)) for line in split_lines(f"{NAME}: {problem}")))
+        complain_error(str(error))
         return 1
     except UsageError as error:
         _show_failure(error.code, str(error), as_json=as_json)
-        complain(str(error))
+        complain_error(str(error))
         return USAGE
     except BrokenPipeError:
         raise

@@ -8,15 +8,21 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any, TextIO
 
 from mcp_gateway.config.forms.variables import AskFn, InputQuestion
+from mcp_gateway.config.syntax.picture import is_picture_line
 from mcp_gateway.control.program import name_program
 from mcp_gateway.plugin import GatewayError
 from mcp_gateway.plugin.utilities.atomic_files import describe_write_error
 from mcp_gateway.text.characters import escape_json, escape_line, escape_lines
 from mcp_gateway.text.hints import rephrase_for_people
+from mcp_gateway.text.wrapping import cut_to_width, wrap_line, wrap_text
+
+_COLUMNS, _LEAST_COLUMNS = 80, 20
+"""How wide a terminal is that does not say it, and at least."""
 
 
 class OutputError(GatewayError):
@@ -33,18 +39,61 @@ def phrase(text: str) -> str:
     return name_program(rephrase_for_people(text))
 
 
-def show(*lines: str, flush: bool = False) -> None:
+def find_width(stream: TextIO | None) -> int | None:
+    """Return the columns of a terminal; None if a stream is none."""
+    if stream is None or not stream.isatty():
+        return None
+    with suppress(ValueError):  # it is not set, or no number
+        if (columns := int(os.environ.get("COLUMNS", ""))) > 0:
+            return max(columns, _LEAST_COLUMNS)
+    try:
+        return max(os.get_terminal_size(stream.fileno()).columns or _COLUMNS, _LEAST_COLUMNS)
+    except (OSError, ValueError):  # it does not say
+        return _COLUMNS
+
+
+def is_at_terminal() -> bool:
+    """Whether a person types what is read from standard input."""
+    return sys.stdin is not None and not sys.stdin.closed and sys.stdin.isatty()
+
+
+def takes_styles(stream: TextIO | None) -> bool:
+    """Whether a stream is a terminal that may get control sequences."""
+    is_plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    return stream is not None and stream.isatty() and not is_plain
+
+
+def show(*lines: str, flush: bool = False, wraps: bool = True) -> None:
     """Print lines in the words of people; breaks inside are escaped.
 
-    Otherwise foreign text could forge a line of output.
+    Otherwise foreign text could forge a line of output. Lines that do not fit the terminal are broken between words, or
+    else by the terminal itself, so that what is copied is what was printed.
     """
     if lines:
-        _write_output("\n".join(escape_line(phrase(line)) for line in lines), flush=flush)
+        _write_output("\n".join(_phrase_lines(lines, find_width(sys.stdout) if wraps else None)), flush=flush)
 
 
-def show_text(text: str) -> None:
-    """Print a text with line breaks."""
-    _write_output(escape_lines(text))
+def show_heading(line: str) -> None:
+    """Print a line in bold, where that can be."""
+    text = escape_line(phrase(line))
+    _write_output(f"\x1b[1m{text}\x1b[0m" if takes_styles(sys.stdout) else text)
+
+
+def _phrase_lines(lines: Iterable[str], width: int | None) -> Iterable[str]:
+    for line in lines:
+        text = escape_line(phrase(line))
+        if width is None or is_picture_line(text):
+            yield text
+        else:
+            yield from wrap_line(text, width)
+
+
+def show_text(text: str, *, wraps: bool = False) -> None:
+    """Print a text with line breaks, as it is unless it `wraps`."""
+    lines = escape_lines(text)
+    if wraps and (width := find_width(sys.stdout)) is not None:
+        lines = "\n".join(part for line in lines.split("\n") for part in wrap_text(line, width))
+    _write_output(lines)
 
 
 def show_json(value: Any, indent: int | None = None, *, flush: bool = False) -> None:
@@ -86,12 +135,21 @@ def discard_output(stream: TextIO | None) -> None:
 def complain(*lines: str) -> None:
     """Print lines on standard error, in the words of people."""
     if lines:
-        print("\n".join(escape_line(phrase(line)) for line in lines), file=sys.stderr)
+        print("\n".join(_phrase_lines(lines, find_width(sys.stderr))), file=sys.stderr)
 
 
 def complain_text(text: str) -> None:
     """Print a text with line breaks on standard error."""
     print(escape_lines(text), file=sys.stderr)
+
+
+def show_status(text: str) -> None:
+    """Replace the last line on standard error, a terminal's.
+
+    It is cut to the width, since only one line can be replaced.
+    """
+    width = find_width(sys.stderr) or _COLUMNS
+    print(f"\r\x1b[K{cut_to_width(escape_line(phrase(text)), width - 1)}", end="", file=sys.stderr, flush=True)
 
 
 def show_prompt(text: str) -> None:

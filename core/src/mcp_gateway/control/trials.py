@@ -77,10 +77,9 @@ class Trial:
             return f"{self.server}: left out after {self.seconds:.1f} s"
         if not self.ok:
             return f"{self.server}: failed after {self.seconds:.1f} s"
-        era = "modern" if self.protocol == LATEST_MODERN_VERSION else "handshake"
         tools = f"{self.tools} tool{'' if self.tools == 1 else 's'}"
         tools += f" ({self.forbidden} more forbidden)" if self.forbidden else ""
-        return f"{self.server}: {self.says or 'no name'}, {self.protocol} ({era}), {tools}, {self.seconds:.1f} s"
+        return f"{self.server}: {self.says or 'no name'}, {self.protocol}, {tools}, {self.seconds:.1f} s"
 
 
 OnTriedFn = Callable[["Trial"], None]

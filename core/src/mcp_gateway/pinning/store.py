@@ -73,7 +73,7 @@ class StoredPins:
             written, pins = (time.time(), {}) if value is None else await anyio.to_thread.run_sync(_decode_file, value)
         except ValueError as error:
             raise StorageError(
-                f"the value of {PREFIX}{name} cannot be read: {error}; delete it to begin anew"
+                f"the value of {PREFIX}{name} cannot be read: {error}; delete it to start over"
             ) from None
         if abs(time.time() - written) > RENEWED_SECONDS:
             with suppress(StorageError):  # reading worked; the next use tries again to renew them
@@ -121,7 +121,7 @@ class FiledPins:
         except OSError as error:
             raise StorageError(f"{path} cannot be read: {error.strerror}") from None
         except ValueError as error:
-            raise StorageError(f"{path} cannot be read: {error}; delete it to begin anew") from None
+            raise StorageError(f"{path} cannot be read: {error}; delete it to start over") from None
 
     def _save(self, name: str, pins: Pins) -> None:
         try:

@@ -212,7 +212,7 @@ class OAuthStrategy:
             return "it wants more scopes for this, but does not say which"
         return (
             f"it wants the scopes {' '.join(wanted)} for this, which the last login has asked for already: who is "
-            f"logged in may not have them; 'mcp-orchestration-gateway login {self.options.server}' logs in anew"
+            f"logged in may not have them; 'mcp-orchestration-gateway login {self.options.server}' logs in again"
         )
 
     async def _forget_client(self, client: OAuthClientInformationFull | None) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from mcp_gateway.config.settings import plugin_choice
 from mcp_gateway.control.commands import CORE_COMMANDS, Commands, collect_commands
-from mcp_gateway.control.terminal import complain
+from mcp_gateway.control.report import complain_error
 from mcp_gateway.plugin import GatewayError, UsageError
 from mcp_gateway.plugin_host.loader import load_plugins
 from mcp_gateway.protocol.implementation import NAME
@@ -51,7 +51,7 @@ def collect_all_commands() -> Commands:
     except GatewayError:  # the command that runs says it
         return Commands(BUILT_IN)
     for fault in found.faults:
-        complain(f"{NAME}: {fault}")
+        complain_error(str(fault))
     return found
 
 
@@ -63,4 +63,4 @@ def explain_unknown(verb: str, known: Iterable[str]) -> UsageError:
         hint = f"; did you mean {meant!r}?"
     else:
         hint = suggest(verb, known)
-    return UsageError(f"{NAME}: there is no command {verb!r}{hint} (see {NAME} --help)")
+    return UsageError(f"there is no command {verb!r}{hint} (see {NAME} --help)")

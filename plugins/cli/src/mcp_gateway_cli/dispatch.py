@@ -11,9 +11,11 @@ from collections.abc import Sequence
 from mcp_gateway.control.commands import find_function
 from mcp_gateway.control.context import ControlContext
 from mcp_gateway.control.report import prepare_streams, run_and_report
+from mcp_gateway.control.terminal import is_at_terminal, show_text
 from mcp_gateway.runtime.lazy_imports import defer_sdk_imports
 from mcp_gateway_cli.all_commands import BUILT_IN, collect_all_commands, explain_unknown
 from mcp_gateway_cli.command_line import read_command_line, wants_json
+from mcp_gateway_cli.output.overview import describe_program
 from mcp_gateway_cli.parser import build_parser, parse_arguments
 from mcp_gateway_cli.variable_options import name_typed_options, read_overrides
 from mcp_gateway_cli.verbs import SERVE
@@ -51,5 +53,8 @@ def _run(words: Sequence[str]) -> int:
     context = ControlContext(overrides, is_serving=command is SERVE)
     if line.verb not in BUILT_IN:
         context.configure_quiet_logging()
+    if not line.verb and is_at_terminal() and context.environment.server_transport == "stdio":
+        show_text(describe_program())
+        return 0
     with name_typed_options(overrides):
         return find_function(command)(context, options)

@@ -10,19 +10,8 @@ from typing import Any, NoReturn
 from mcp_gateway.control.program import find_program_name
 from mcp_gateway.plugin import Argument, Command, UsageError
 from mcp_gateway.protocol.implementation import NAME, VERSION
+from mcp_gateway_cli.output.overview import SUMMARY, describe_end, find_help_width, list_verbs, wrap_help
 
-_EPILOG = """\
-Start here: `mcp-orchestration-gateway init` takes the servers of your programs; `add` adds one; `undo` takes it back.
-Without a command the gateway serves, over standard input and output unless GATEWAY_TRANSPORT says otherwise.
-
-examples:
-  mcp-orchestration-gateway check --connect
-  mcp-orchestration-gateway search "send an email"
-  mcp-orchestration-gateway serve --transport http
-
-Exit codes: 0 all is well, 1 something is wrong (standard error says what), 2 the command line is wrong; of `doctor`
-also 10 there are warnings, 11 there are errors.
-"""
 _CONFIG = Argument(names=("--config",), help="the file of servers (SERVER_CONFIG_PATH)", metavar="FILE", values="files")
 _JSON = Argument(names=("--json",), help="print JSON", is_flag=True)
 
@@ -35,7 +24,7 @@ class _Parser(argparse.ArgumentParser):
     """A parser that raises `UsageError` and suggests what was meant."""
 
     def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{self.prog}: {self._explain(message)} (see {self.prog} --help)")
+        raise UsageError(f"{self._explain(message)} (see {self.prog} --help)")
 
     def _explain(self, message: str) -> str:
         unknown = message.removeprefix("unrecognized arguments: ")
@@ -68,17 +57,18 @@ def _find_none(_: Argument) -> None:
 
 def build_parser(commands: Iterable[Command], find_completer: FindCompleterFn = _find_none) -> argparse.ArgumentParser:
     """Return the parser of all commands, for the help and for completion."""
-    program = find_program_name()
+    known = list(commands)
     parser = _Parser(
-        prog=program,
-        description="One MCP endpoint in front of many MCP servers, with search over all of their tools.",
-        epilog=_EPILOG.replace(NAME, program),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        prog=find_program_name(),
+        usage="%(prog)s [--config FILE] COMMAND ...",
+        description=f"{wrap_help(SUMMARY)}\n\n{list_verbs(known)}",
+        epilog=describe_end(),
+        formatter_class=_make_formatter,
     )
     _add_version(parser)
     _add(parser, _CONFIG, find_completer)
-    verbs = parser.add_subparsers(dest="command", metavar="COMMAND")
-    for command in commands:
+    verbs = parser.add_subparsers(dest="command", metavar="COMMAND", help=argparse.SUPPRESS)
+    for command in known:
         inner = verbs.add_parser(command.name, help=command.summary, **_describe(command))
         # Without a default, so that it does not undo what stands before the verb.
         _add(inner, replace(_CONFIG, default=argparse.SUPPRESS), find_completer)
@@ -132,6 +122,11 @@ def _rest_argument(command: Command) -> Argument | None:
     return next((one for one in command.arguments if one.takes_many and not one.names[0].startswith("-")), None)
 
 
+def _make_formatter(prog: str) -> argparse.HelpFormatter:
+    """Make what lays out help; texts are wrapped already."""
+    return argparse.RawDescriptionHelpFormatter(prog, width=find_help_width())
+
+
 def _describe(command: Command) -> dict[str, Any]:
     summary = command.summary
     program = find_program_name()
@@ -139,9 +134,9 @@ def _describe(command: Command) -> dict[str, Any]:
     notes = [note.replace("{program}", program) for note in command.notes]
     parts = [notes, ["examples:", *examples] if examples else []]
     return {
-        "description": f"{summary[0].upper()}{summary[1:]}.",
-        "epilog": "\n\n".join("\n".join(part) for part in parts if part) or None,
-        "formatter_class": argparse.RawDescriptionHelpFormatter,
+        "description": wrap_help(f"{summary[0].upper()}{summary[1:]}."),
+        "epilog": wrap_help("\n\n".join("\n".join(part) for part in parts if part)) or None,
+        "formatter_class": _make_formatter,
     }
 
 

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from mcp_gateway.plugin import Command, ConfigError, UsageError
-from mcp_gateway.protocol.implementation import NAME
 from mcp_gateway_cli.verbs import SERVE
 
 _OF_ALL = {"config": "SERVER_CONFIG_PATH"}
@@ -46,7 +45,7 @@ def name_typed_options(overrides: Mapping[str, str]) -> Iterator[None]:
             raise
         text = re.sub("|".join(rf"\b{name}\b" for name in typed), lambda found: typed[found[0]], str(error))
         if any(line.startswith(_WRONG_OPTION) for line in text.splitlines()):
-            raise UsageError("\n".join(f"{NAME} serve: {line}" for line in _cut_prefix(text))) from None
+            raise UsageError("\n".join(_cut_prefix(text))) from None
         error.args = (text,)
         raise
 

@@ -125,7 +125,7 @@ VERBS = (
     ),
     Command(
         name="describe",
-        summary="show all that there is to know of a tool",
+        summary="show what a tool does, its arguments and its annotations",
         run=f"{_COMMANDS}.catalog.describe:run",
         arguments=(Argument(names=("tool",), help="the full name, server__tool", metavar="TOOL", values="tools"),),
         has_json=True,
@@ -163,7 +163,7 @@ VERBS = (
     ),
     Command(
         name="check",
-        summary="say whether the configuration is right",
+        summary="validate the configuration",
         run=f"{_COMMANDS}.check:run",
         arguments=(
             Argument(names=("--connect",), help="try every server, too: start it or connect to it", is_flag=True),
@@ -174,7 +174,7 @@ VERBS = (
     ),
     Command(
         name="doctor",
-        summary="find what is wrong here, and say or do what mends it",
+        summary="find what is wrong here, and say how to fix it, or fix it",
         run=f"{_COMMANDS}.doctor:run",
         arguments=(
             Argument(

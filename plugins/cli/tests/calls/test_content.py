@@ -82,7 +82,9 @@ def test_what_is_no_text_is_named(show):
 def test_an_error_goes_to_standard_error(show):
     shown = show({"isError": True, "content": [text("no\x1b[2J")]})
     assert (shown.out, shown.err) == ("", "no\\x1b[2J\n")
-    assert show({"isError": True, "content": []}).err == "the tool failed and did not say why\n"
+    assert (
+        show({"isError": True, "content": []}).err == "mcp-orchestration-gateway: the tool failed and did not say why\n"
+    )
 
 
 @pytest.mark.parametrize("result", [{}, {"content": None}, {"content": [1, None]}, {"content": "x"}])

@@ -186,7 +186,7 @@ def test_a_dry_run_says_what_the_real_run_tries(home, run, verb):
 
 
 def test_connect_says_if_there_is_nothing_to_do(home, run):
-    assert "start it anew" in run("connect", "lm-studio")[1]
+    assert "restart it to use it" in run("connect", "lm-studio")[1]
     assert "LM Studio has the gateway already" in run("connect", "LM Studio")[1]
     assert json.loads(run("connect", "lm-studio", "--json")[1]) == {"changes": [], "written": []}
     assert "the gateway is not in Zed" in run("disconnect", "zed")[1]

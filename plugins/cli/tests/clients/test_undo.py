@@ -152,7 +152,7 @@ def test_where_nobody_can_be_asked_all_needs_a_yes(home, run, is_json):
     before = read_all(home)
     code, out, err = run("undo", "--all", *(("--json",) if is_json else ()))
     told = "nobody can be asked here: mcp-orchestration-gateway undo --all --yes puts these back"
-    assert (code, err.startswith(told), read_all(home)) == (2, True, before)
+    assert (code, err.startswith(f"mcp-orchestration-gateway: {told}"), read_all(home)) == (2, True, before)
     if is_json:
         assert json.loads(out)["error_code"] == "usage"
     else:

@@ -51,7 +51,7 @@ def test_for_people_a_finding_is_a_line_and_its_mend_another(run, servers):
     assert code == 11
     assert out.splitlines()[:2] == [
         "error: a: it is not used: nobody reads the key 'comand' [server-invalid]",
-        "  mend: did you mean 'command'?",
+        "  fix: did you mean 'command'?",
     ]
 
 
@@ -95,7 +95,7 @@ def test_people_see_the_place_in_a_broken_file(run, servers, tmp_path):
     assert [line.strip() for line in shown[first + 1 : first + 4]] == [
         '2 |  {"name": "·" "url": "·"}]}',
         "|              ^",
-        "mend: correct it",
+        "fix: correct it",
     ]
 
 

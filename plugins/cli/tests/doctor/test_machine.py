@@ -73,7 +73,7 @@ def test_fix_leaves_the_files_of_programs_alone_if_another_is_named(run, install
     modes = {file: stat.S_IMODE(file.stat().st_mode) for file in (own, cursor)}
     assert modes == ({own: 0o600, cursor: 0o644} if is_named else {own: 0o644, cursor: 0o600})
     mend = f"warning: {cursor}: it holds secrets, and everybody on this machine can read it [secrets-readable]"
-    assert (mend in shown, f"  mend: chmod 600 {cursor}\n" in shown) == (is_named, is_named)
+    assert (mend in shown, f"  fix: chmod 600 {cursor}\n" in shown) == (is_named, is_named)
 
 
 @posix

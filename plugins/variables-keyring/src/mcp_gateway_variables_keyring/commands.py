@@ -15,10 +15,7 @@ ResultT = TypeVar("ResultT")
 _SECONDS = 60.0
 """How long the keyring may take: a person may have to type its password."""
 
-_USAGE = (
-    "mcp-orchestration-gateway secret: it is: secret set NAME, secret remove NAME, or secret list "
-    "(see mcp-orchestration-gateway secret --help)"
-)
+_USAGE = "it is: secret set NAME, secret remove NAME, or secret list (see mcp-orchestration-gateway secret --help)"
 
 _NAME = re.compile(r"[\w.:/@+-]{1,200}")
 

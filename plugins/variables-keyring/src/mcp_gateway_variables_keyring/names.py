@@ -87,7 +87,7 @@ def _read(path: Path) -> dict[str, str]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError):
-        raise VariableError(f"{path}: the names of secrets cannot be read; remove this file to begin anew") from None
+        raise VariableError(f"{path}: the names of secrets cannot be read; remove this file to start over") from None
     if isinstance(names, list):  # as it was before names had times
         return {name: "" for name in names if isinstance(name, str)}
     return {name: str(time) for name, time in names.items()} if isinstance(names, dict) else {}

@@ -52,6 +52,11 @@ def _mask(line: str) -> str:
     return _WORD.sub(lambda word: word[0] if _SHOWN.fullmatch(word[0]) else _LETTER.sub("\u00b7", word[0]), line)
 
 
+def is_picture_line(line: str) -> bool:
+    """Whether a line is one of a picture."""
+    return re.match(_PICTURE_LINE, line) is not None
+
+
 def split_problems(message: str) -> list[str]:
     """Split a message into problems; the lines of a picture stay together."""
     return re.split(rf"\n(?!{_PICTURE_LINE})", message)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, TypeGuard
 
-from mcp_gateway.control.report import describe_failure
+from mcp_gateway.control.report import complain_error, describe_failure
 from mcp_gateway.control.terminal import complain, complain_text, show, show_json, show_text
 from mcp_gateway_cli.calls.attachments import describe_attachment, read_attachment
 from mcp_gateway_cli.calls.records import find_records, show_records, show_value
@@ -74,13 +74,13 @@ def _blocks_of(result: Json) -> list[Json]:
 
 def _complain(structured: object, blocks: list[Json]) -> None:
     if is_gateway_error(structured):
-        complain(str(structured["error"]))
+        complain_error(str(structured["error"]))
         return
     for block in blocks:
         is_text = block.get("type") == "text"
         complain_text(str(block.get("text", "")) if is_text else json.dumps(block, ensure_ascii=False))
     if not blocks:
-        complain(_NO_REASON)
+        complain_error(_NO_REASON)
 
 
 def _show_block(block: Json, *, saved: bool, readable: bool) -> None:

@@ -11,6 +11,7 @@ from mcp_gateway.control.check import Findings, find_problems
 from mcp_gateway.control.context import ControlContext
 from mcp_gateway.control.report import describe_findings
 from mcp_gateway.control.terminal import show, show_json
+from mcp_gateway_cli.output.advice import NO_SERVERS
 from mcp_gateway_cli.output.progress import Progress
 
 if TYPE_CHECKING:
@@ -53,14 +54,11 @@ def _print(found: Findings) -> None:
     if found.off:
         show(f"switched off: {', '.join(found.off)}")
     if found.trials:
-        show(f"{sum(trial.ok for trial in found.trials)} of {len(found.trials)} servers usable")
+        show(f"{sum(trial.ok for trial in found.trials)} of {len(found.trials)} servers work")
     if not found.problems:
         names = found.servers
         if not names and not found.off:
-            show(
-                "no servers are configured; take those of your programs: mcp-orchestration-gateway init; "
-                "or add one: mcp-orchestration-gateway add NAME -- COMMAND"
-            )
+            show(NO_SERVERS)
             return
         show(f"all is well: {len(names)} server{'' if len(names) == 1 else 's'}: {', '.join(names) or 'none'}")
         if names and found.trials is None:

@@ -13,7 +13,6 @@ from mcp_gateway.plugin import ConfigError
 from mcp_gateway_cli.doctor.examination import examine
 from mcp_gateway_cli.doctor.finding import EXIT_CODES, Finding, Severity, apply_fixes, find_worst
 from mcp_gateway_cli.output.progress import Progress
-from mcp_gateway_cli.output.tables import is_terminal, show_table
 
 
 def run(context: ControlContext, arguments: Namespace) -> int:
@@ -36,25 +35,17 @@ def run(context: ControlContext, arguments: Namespace) -> int:
 
 
 def _print(found: Sequence[Finding]) -> None:
-    if is_terminal():
-        show_table(("", "about", "finding"), [row for finding in found for row in _make_rows(finding)])
-    else:
-        for finding in found:
-            show(f"{finding.heading}: {finding.subject}: {finding.message} [{finding.code}]")
-            show(*(f"  {line}" for line in _describe_mend(finding)))
+    for finding in found:
+        show(f"{finding.heading}: {finding.subject}: {finding.message} [{finding.code}]")
+        show(*(f"  {line}" for line in _describe_mend(finding)))
     _summarize(found)
-
-
-def _make_rows(finding: Finding) -> list[tuple[str, str, str]]:
-    first = (finding.heading, finding.subject, finding.message)
-    return [first, *(("", "", line) for line in _describe_mend(finding))]
 
 
 def _describe_mend(finding: Finding) -> list[str]:
     if finding.fixed:
         return [f"done: {finding.fixed}"]
     by_itself = " (--fix does it)" if finding.fix is not None else ""
-    return [*finding.picture, *([f"mend: {finding.mend}{by_itself}"] if finding.mend else [])]
+    return [*finding.picture, *([f"fix: {finding.mend}{by_itself}"] if finding.mend else [])]
 
 
 def _summarize(found: Sequence[Finding]) -> None:

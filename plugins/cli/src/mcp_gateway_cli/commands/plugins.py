@@ -49,7 +49,7 @@ def run(context: ControlContext, arguments: Namespace) -> int:
     }
     if action not in actions:
         raise UsageError(
-            f"{NAME} plugins: there is no action {action!r}{suggest_word(action, actions)}; "
+            f"there is no action {action!r}{suggest_word(action, actions)}; "
             "it is one of: list, info NAME, new KIND NAME"
         )
     return actions[action](context, arguments, words)
@@ -185,9 +185,7 @@ def _write_new(_context: ControlContext, arguments: Namespace, words: list[str])
 
     kind, name = _expect(words, 2, f"plugins new KIND NAME, with a kind of: {', '.join(KINDS)}")
     if kind not in KINDS:
-        raise UsageError(
-            f"{NAME} plugins: there is no kind {kind!r}{suggest_word(kind, KINDS)}; kinds: {', '.join(KINDS)}"
-        )
+        raise UsageError(f"there is no kind {kind!r}{suggest_word(kind, KINDS)}; kinds: {', '.join(KINDS)}")
     try:
         folder = write_plugin(kind, name, Path(arguments.into))
     except TemplateError as error:
@@ -206,7 +204,7 @@ def _write_new(_context: ControlContext, arguments: Namespace, words: list[str])
 
 def _expect(words: list[str], count: int, usage: str) -> list[str]:
     if len(words) != count:
-        raise UsageError(f"{NAME} plugins: it is: {NAME} {usage}")
+        raise UsageError(f"it is: {NAME} {usage}")
     return words
 
 
@@ -228,5 +226,4 @@ def _print(installed: list[Json], broken: list[Json], left_out: list[dict[str, s
 
 
 def _row(item: Json) -> tuple[str, ...]:
-    source = f"{item['plugin']} ({item['distribution']} {item['version']})"
-    return "*" if item["selected"] else "", item["kind"], item["name"], source, item["summary"]
+    return "*" if item["selected"] else "", item["kind"], item["name"], item["plugin"], item["summary"]

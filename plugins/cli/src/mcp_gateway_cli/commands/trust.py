@@ -42,7 +42,7 @@ def _add(store: TrustStore, file: Path, *, as_json: bool) -> int:
         show_json({"trusted": str(file), "servers": names})
         return 0
     show(f"trusted as it is now: {file} (servers: {', '.join(names) or 'none'})")
-    show("a gateway that runs over stdio in that folder reads it when it is started anew")
+    show("a gateway that runs over stdio in that folder reads it when it is restarted")
     return 0
 
 

@@ -14,7 +14,7 @@ from mcp_gateway_cli.clients.survey import FoundFile, survey_machine
 from mcp_gateway_cli.doctor.files import check_secret_file, holds_secret
 from mcp_gateway_cli.doctor.finding import Finding, remark, warn
 
-_INIT = f"{NAME} init moves them into the gateway; or remove them there"
+_INIT = f"to move them into the gateway: {NAME} init; or remove them there"
 
 
 def find_program_faults(context: ControlContext) -> list[Finding]:

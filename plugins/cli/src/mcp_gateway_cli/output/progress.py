@@ -7,43 +7,45 @@ import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
-from mcp_gateway.text.characters import escape_line
+from mcp_gateway.control.terminal import complain, find_width, show_status, takes_styles
 
 DELAY_SECONDS = 1.0
 """How long something may take before progress is shown."""
 
-_MAX_TEXT = 400
+PLAIN_SECONDS = 2.0
+"""How far apart lines are where none can be written again."""
+
+_FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
+_FRAME_SECONDS = 0.1
 
 
 class Progress(AbstractContextManager["Progress"]):
-    """A line on standard error that shows what is going on.
+    """What is going on, shown on standard error.
 
-    It appears after `DELAY_SECONDS`, only on a terminal, and disappears at the end. Print nothing meanwhile.
+    It appears after `DELAY_SECONDS`, only on a terminal: a line that is written again and disappears at the end, or,
+    without control sequences, a line for what is new. Print nothing meanwhile.
     """
 
     def __init__(self, text: str) -> None:
         """Set the text."""
         self._text = text
-        self._status: Any = None
-        self._timer: threading.Timer | None = None
-        self._lock = threading.Lock()
+        self._ended = threading.Event()
+        self._thread: threading.Thread | None = None
 
     def __enter__(self) -> Self:
         """Begin to wait."""
-        if sys.stderr is not None and sys.stderr.isatty():
-            self._timer = threading.Timer(DELAY_SECONDS, self._begin)
-            self._timer.daemon = True
-            self._timer.start()
+        if find_width(sys.stderr) is not None:
+            self._ended = threading.Event()
+            draw = self._draw if takes_styles(sys.stderr) else self._list
+            self._thread = threading.Thread(target=draw, daemon=True)
+            self._thread.start()
         return self
 
     def update(self, text: str) -> None:
         """Replace the text."""
-        with self._lock:
-            self._text = text
-            if self._status is not None:
-                self._status.update(_as_text(text))
+        self._text = text
 
     @contextmanager
     def pause(self) -> Iterator[None]:
@@ -54,30 +56,32 @@ class Progress(AbstractContextManager["Progress"]):
         finally:
             self.__enter__()
 
-    def _begin(self) -> None:
-        from rich.console import Console
-
-        with self._lock:
-            if self._timer is None:
-                return
-            self._status = Console(stderr=True, highlight=False, markup=False).status(_as_text(self._text))
-            self._status.start()
-
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Remove the line."""
-        with self._lock:
-            timer, self._timer = self._timer, None
-            if timer is not None:
-                timer.cancel()
-            if self._status is not None:
-                self._status.stop()
-                self._status = None
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            self._ended.set()
+            thread.join()
 
+    def _draw(self) -> None:
+        """Write the line again and again, and remove it at the end."""
+        ended, frame = self._ended, 0
+        if ended.wait(DELAY_SECONDS):
+            return
+        while True:
+            show_status(f"{_FRAMES[frame % len(_FRAMES)]} {self._text}")
+            frame += 1
+            if ended.wait(_FRAME_SECONDS):
+                show_status("")
+                return
 
-def _as_text(text: str) -> Any:
-    """Make a text that rich does not read as markup."""
-    from rich.text import Text
-
-    return Text(escape_line(text[:_MAX_TEXT]))
+    def _list(self) -> None:
+        """Print a line whenever there is something new."""
+        ended, shown, wait = self._ended, "", DELAY_SECONDS
+        while not ended.wait(wait):
+            if self._text != shown:
+                shown = self._text
+                complain(shown)
+            wait = PLAIN_SECONDS

@@ -3,42 +3,30 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-from mcp_gateway.control.terminal import phrase, show
+from mcp_gateway.control.terminal import find_width, phrase, show, show_heading
 from mcp_gateway.text.characters import escape_line
+from mcp_gateway_cli.output.layout import align, lay_out
 
 
-def show_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def show_table(head: Sequence[str], rows: Sequence[Sequence[str]], whole: Collection[str] = ()) -> None:
     """Print a table on standard output, its head only on a terminal.
 
-    Piped, it has aligned columns and no colours, and a line a row.
+    Piped, it has aligned columns and no colours, and a line a row. Cells of columns in `whole` are never wrapped: paths
+    and commands are copied.
     """
-    if is_terminal():
-        _show_rich(head, rows)
-    else:
-        show(*format_rows([[phrase(cell) for cell in row] for row in rows]))
-
-
-def format_rows(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Return a line for each row, columns aligned."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    cells = [[escape_line(phrase(cell)) for cell in row] for row in rows]
+    width = find_width(sys.stdout)
+    if width is None:
+        show(*align(cells))
+        return
+    title, lines = lay_out(head, cells, width, whole)
+    if title:
+        show_heading(title)
+    show(*lines, wraps=False)
 
 
 def is_terminal() -> bool:
-    """Whether standard output is a terminal that takes control sequences."""
+    """Whether standard output is a terminal."""
     return sys.stdout is not None and sys.stdout.isatty()
-
-
-def _show_rich(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
-    for name in head:
-        table.add_column(name, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(escape_line(phrase(cell))) for cell in row))
-    Console(highlight=False).print(table)

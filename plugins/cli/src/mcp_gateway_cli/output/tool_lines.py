@@ -8,7 +8,7 @@ from typing import Any
 from mcp_gateway.catalog.server_health import State
 from mcp_gateway.control.terminal import show
 from mcp_gateway.protocol.implementation import NAME
-from mcp_gateway.text.name_lists import fit_names
+from mcp_gateway.text.name_lists import clip, fit_names
 
 Json = dict[str, Any]
 
@@ -16,11 +16,15 @@ _MAX_NAMES = 300
 """How many characters the names of servers may have in a remark."""
 
 
+_MAX_SUMMARY = 160
+"""How many characters of a description a list shows."""
+
+
 def print_tool(tool: Json) -> None:
     """Print a tool: its name, its arguments and what it does."""
     summary = " ".join(tool["description"].split())
     required = ", ".join(_parameters(tool["input_schema"]))
-    show(f"  {tool['tool_name']}({required})", f"      {summary[:160]}")
+    show(f"  {tool['tool_name']}({required})", f"      {clip(summary, _MAX_SUMMARY)}")
 
 
 def _parameters(schema: Any) -> list[str]:

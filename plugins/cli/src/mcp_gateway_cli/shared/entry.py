@@ -35,7 +35,7 @@ def run_window(environ: Mapping[str, str]) -> int:
             raise WindowError("standard input or output is closed: let an MCP client start the gateway")  # noqa: TRY301
         return Window(partial(connect_gateway, find_places(environ), environ), read_grace(environ)).run()
     except WindowError as error:
-        from mcp_gateway.control.terminal import complain
+        from mcp_gateway.control.report import complain_error
 
-        complain(f"mcp-orchestration-gateway: {error}")
+        complain_error(str(error))
         return 1

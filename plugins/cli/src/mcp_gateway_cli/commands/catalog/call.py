@@ -25,6 +25,7 @@ from mcp_gateway_cli.calls.prompt import read_line
 from mcp_gateway_cli.calls.questions import TerminalQuestions
 from mcp_gateway_cli.calls.schema_check import SchemaUnusable, find_argument_problems, find_unlisted
 from mcp_gateway_cli.calls.standard_input import has_waiting_data, is_new_file
+from mcp_gateway_cli.output.advice import require_servers
 from mcp_gateway_cli.output.progress import Progress
 from mcp_gateway_cli.output.server_progress import show_server_progress
 
@@ -36,6 +37,7 @@ def run(context: ControlContext, arguments: Namespace) -> int:
     context.configure_quiet_logging()
     if not arguments.running and arguments.gateway is None:
         warn_if_no_servers(context)
+        require_servers(context)
     given = _read_given(arguments)
     return anyio.run(_run, context, arguments, given)
 
@@ -50,7 +52,7 @@ def _read_given(arguments: Namespace) -> GivenArguments:
         return read_words(["-"] if takes_file else words)
     except UsageError as error:
         source = "; they came from the file on standard input" if takes_file else ""
-        raise UsageError(f"{NAME} call: {error}{source} (see {NAME} describe {arguments.tool})") from None
+        raise UsageError(f"{error}{source} (see {NAME} describe {arguments.tool})") from None
 
 
 async def _run(context: ControlContext, arguments: Namespace, given: GivenArguments) -> int:
@@ -119,11 +121,11 @@ def _prepare(arguments: Namespace, given: GivenArguments, schema: Json) -> Json:
     try:
         values = apply_schema(given, schema)
     except UsageError as error:
-        raise UsageError(f"{NAME} call: {arguments.tool}: {error} {advice}") from None
+        raise UsageError(f"{arguments.tool}: {error} {advice}") from None
     unread = "" if arguments.words or given.base else _describe_unread(arguments.tool)
     if problems := [] if arguments.no_check else _find_problems(values, schema):
         advice = f"{advice[:-1]}; --no-check sends it all the same{unread})"
-        raise UsageError(f"{NAME} call: {arguments.tool}: {'; '.join(problems)} {advice}")
+        raise UsageError(f"{arguments.tool}: {'; '.join(problems)} {advice}")
     if unread:
         complain(f"note: {unread.removeprefix('; ')}")
     complain(*(f"note: the tool's schema has no {name}" for name in find_unlisted(values, schema)))

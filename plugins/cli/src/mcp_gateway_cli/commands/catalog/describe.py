@@ -16,16 +16,17 @@ from mcp_gateway.control.terminal import show, show_json, show_text
 from mcp_gateway.protocol.implementation import NAME
 from mcp_gateway_cli.calls.schema_types import describe_type, properties_of, required_of, resolve, types_of
 from mcp_gateway_cli.calls.tokens import estimate_value
+from mcp_gateway_cli.output.advice import require_servers
 from mcp_gateway_cli.output.server_progress import show_server_progress
 from mcp_gateway_cli.output.tables import show_table
 
 Json = dict[str, Any]
 
 _HINTS = {
-    "readOnlyHint": ("only reads", "changes something"),
-    "destructiveHint": ("may destroy", "destroys nothing"),
-    "idempotentHint": ("twice is as once", "twice is not as once"),
-    "openWorldHint": ("reaches the outside", "stays inside"),
+    "readOnlyHint": ("read-only", "not read-only"),
+    "destructiveHint": ("may be destructive", "not destructive"),
+    "idempotentHint": ("idempotent", "not idempotent"),
+    "openWorldHint": ("open world: reaches the outside", "closed world: no outside access"),
 }
 """What annotations say, if they are true, and if they are false."""
 
@@ -39,6 +40,7 @@ def run(context: ControlContext, arguments: Namespace) -> int:
     """Print a tool's definition; return the exit code."""
     context.configure_quiet_logging()
     warn_if_no_servers(context)
+    require_servers(context)
     return anyio.run(_run, context, arguments)
 
 
@@ -79,7 +81,7 @@ def _show(tool: Json) -> None:
     show(f"{tool['tool_name']}{title}")
     says = [f"of server {tool['server']}", *_describe_annotations(tool["annotations"])]
     show(f"  {'; '.join(says)}", f"  about {tool['tokens']:,} tokens, {_COST}", "")
-    show_text(str(tool["description"]).strip() or "(the server does not say what it does)")
+    show_text(str(tool["description"]).strip() or "(the server does not say what it does)", wraps=True)
     _show_properties("arguments", tool["input_schema"], "it takes no arguments")
     if tool["output_schema"] is not None:
         _show_properties("result", tool["output_schema"], "its result is an object")

@@ -9,9 +9,10 @@ import anyio
 
 from mcp_gateway.control.context import ControlContext
 from mcp_gateway.control.local_client import LOOK_SECONDS, LocalClient, warn_if_no_servers
-from mcp_gateway.control.report import describe_failure
-from mcp_gateway.control.terminal import complain, show, show_json
+from mcp_gateway.control.report import complain_error, describe_failure
+from mcp_gateway.control.terminal import show, show_json
 from mcp_gateway_cli.calls.tokens import estimate_answer
+from mcp_gateway_cli.output.advice import NO_SERVERS, has_servers
 from mcp_gateway_cli.output.server_progress import open_client_with_progress
 from mcp_gateway_cli.output.tool_lines import print_notes, print_tool
 
@@ -22,6 +23,9 @@ def run(context: ControlContext, arguments: Namespace) -> int:
     """Print the tools that fit a query; return the exit code."""
     context.configure_quiet_logging()
     warn_if_no_servers(context)
+    if not arguments.json and not has_servers(context):
+        show(NO_SERVERS)
+        return 0
     return anyio.run(_run, context, arguments)
 
 
@@ -42,14 +46,21 @@ async def _search(client: LocalClient, arguments: Namespace) -> int:
         for tool in answer["tools"]:
             print_tool(tool)
             _print_reasons(tool)
-        fit = f", the best fit is {answer['label']}" if arguments.explain and "label" in answer else ""
-        shown, total = len(answer["tools"]), answer["total_matches"]
-        cost = f"; a model reads about {tokens:,} tokens"
-        show(f"{shown} of {total} matching tools ({answer['search_type']}){fit}{cost}")
+        _show_count(answer, tokens, arguments)
         print_notes([*answer["hints"], *answer["servers"]], client.servers_down)
     else:
-        complain(answer["error"])
+        complain_error(answer["error"])
     return 0 if answer["success"] else 1
+
+
+def _show_count(answer: Json, tokens: int, arguments: Namespace) -> None:
+    if not answer["tools"]:
+        show(f"no tool matches ({answer['search_type']})")
+        return
+    fit = f"; best match: {answer['label']}" if arguments.explain and "label" in answer else ""
+    shown, total = len(answer["tools"]), answer["total_matches"]
+    cost = f"; a model reads about {tokens:,} tokens"
+    show(f"{shown} of {total} matching tools ({answer['search_type']}){fit}{cost}")
 
 
 def _print_reasons(tool: Json) -> None:

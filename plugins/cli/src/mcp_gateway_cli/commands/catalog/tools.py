@@ -12,10 +12,11 @@ from mcp_gateway.catalog.resolver import UnknownServer
 from mcp_gateway.client.errors import StillStarting
 from mcp_gateway.control.context import ControlContext
 from mcp_gateway.control.local_client import LocalClient, open_local_client, warn_if_no_servers
-from mcp_gateway.control.report import describe_failure
+from mcp_gateway.control.report import complain_error, describe_failure
 from mcp_gateway.control.terminal import complain, show, show_json
 from mcp_gateway.plugin import GatewayError
 from mcp_gateway.protocol.implementation import NAME
+from mcp_gateway_cli.output.advice import NO_SERVERS
 from mcp_gateway_cli.output.server_progress import show_server_progress
 from mcp_gateway_cli.output.tool_lines import describe_down, print_notes, print_tool
 
@@ -62,7 +63,7 @@ async def _tools(client: LocalClient, arguments: Namespace) -> int:
         if down:
             complain(describe_down(down))
         print_notes([note for note in notes if note.partition(":")[0] not in answers])
-        print_notes(["no servers are configured"] if not names and not notes else [])
+        show(*([] if names or notes else [NO_SERVERS]))
     return 0 if is_right else 1
 
 
@@ -90,7 +91,7 @@ async def _ask(client: LocalClient, name: str) -> Json:
 def _print_server(name: str, answer: Json) -> None:
     if not answer["success"]:
         advice = f"; to find tools by words: {NAME} search WORDS" if answer["error_code"] == UnknownServer.code else ""
-        complain(f"{answer['error']}{advice}")
+        complain_error(f"{answer['error']}{advice}")
         return
     show(f"{name} ({answer['tool_count']} tools)")
     for tool in answer["tools"]:

@@ -27,7 +27,7 @@ def run_connect(context: ControlContext, arguments: Namespace) -> int:
     with init_lock():
         file = _find_usable_file(machine, arguments.client)
         change = connect_program(file, launch)
-        done = f"{file.program.title} has the gateway; start it anew, so that it sees it"
+        done = f"{file.program.title} has the gateway; restart it to use it"
         batch = new_batch("connect", [file.program.name], path)
         return _settle(machine, change, arguments, batch, (f"{file.program.title} has the gateway already", done))
 
@@ -40,7 +40,7 @@ def run_disconnect(context: ControlContext, arguments: Namespace) -> int:
         change = disconnect_program(file) if file.gateways else FileChange(file.path, None, None)
         done = (
             f"{file.program.title} has the gateway no more; servers that came from there stay in the gateway "
-            f"({NAME} undo puts them back)"
+            f"(to put them back: {NAME} undo)"
         )
         batch = new_batch("disconnect", [file.program.name], find_own_file(context))
         return _settle(machine, change, arguments, batch, (f"the gateway is not in {file.program.title}", done))

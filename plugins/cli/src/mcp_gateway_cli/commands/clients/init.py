@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mcp_gateway.control.context import ControlContext
-from mcp_gateway.control.report import USAGE, describe_failure, describe_findings
+from mcp_gateway.control.report import USAGE, complain_error, describe_failure, describe_findings
 from mcp_gateway.control.terminal import complain, show, show_json
 from mcp_gateway.control.trials import Trial
 from mcp_gateway.protocol.implementation import NAME
@@ -180,7 +180,7 @@ def _end_dry(setting: _Setting, work: _Work, files: Sequence[FoundFile], argumen
         report.show_dry_end(work.plan, tries=not arguments.no_try)
     if arguments.dry_run:
         return 1 if work.problems else 0
-    complain(f"{NAME}: {_NOBODY}")
+    complain_error(_NOBODY)
     return USAGE
 
 
@@ -206,7 +206,7 @@ def _show_end(setting: _Setting, work: _Work, written: Sequence[FileChange]) -> 
     programs = [change for change in written if change.path != setting.path]
     show(
         f"{report.plural(len(work.plan.servers), 'server')} behind the gateway, which is in "
-        f"{report.plural(len(programs), 'program')} now; start these anew, so that they see it",
+        f"{report.plural(len(programs), 'program')} now; restart these to use it",
         *report.describe_moved(written),
         f"to put every file back as it was: {NAME} undo",
     )

@@ -9,7 +9,6 @@ from typing import Any
 from mcp_gateway.control.terminal import show
 from mcp_gateway.control.trials import Trial
 from mcp_gateway.protocol.implementation import NAME
-from mcp_gateway_cli.calls.tokens import CHARACTERS_PER_TOKEN
 from mcp_gateway_cli.clients.application import Problem
 from mcp_gateway_cli.clients.changes import FileChange
 from mcp_gateway_cli.clients.imports import ImportedServer, ImportPlan, LeftOut
@@ -34,7 +33,7 @@ def show_files(machine: Machine, files: Sequence[FoundFile], idle: Sequence[Clie
         for number, file in enumerate(files, 1)
     ]
     if rows:
-        show_table(("#", "program", "file", "servers"), rows)
+        show_table(("#", "program", "file", "servers"), rows, whole=("file",))
     if idle:
         names = ", ".join(program.name for program in idle)
         show(f"installed, and without MCP servers so far: {names}; to connect one: {NAME} connect NAME")
@@ -44,7 +43,7 @@ def describe_file(file: FoundFile) -> str:
     """Describe in a few words what is in a file."""
     if file.problem:
         return f"cannot be used: {file.problem}"
-    words = [plural(len(file.servers), "server")]
+    words = [plural(len(file.servers), "server")] if file.servers or not file.gateways else []
     words += ["the gateway"] if file.gateways else []
     words += [f"{len(file.elsewhere)} of single projects, which stay there"] if file.elsewhere else []
     return ", ".join(words)
@@ -112,8 +111,7 @@ def show_savings(savings: Savings) -> None:
     if savings.saved:
         show(
             f"tokens: {plural(savings.tools, 'tool')} would cost a model about {savings.before:,} in every "
-            f"conversation, the gateway about {savings.after:,}: {savings.saved:,} saved "
-            f"(at {CHARACTERS_PER_TOKEN} characters a token)"
+            f"conversation, the gateway about {savings.after:,}: {savings.saved:,} saved"
         )
     elif savings.tools:
         show(

@@ -50,5 +50,5 @@ def try_with_progress(context: ControlContext, plan: ImportPlan, path: Path, *, 
         trials = try_plan(context, plan, path, on_tried)
     if not is_quiet:
         show("tried:", *(f"  {trials[server.name].line}" for server in plan.servers))
-        show(f"{sum(trial.ok for trial in tried)} of {count} servers usable")
+        show(f"{sum(trial.ok for trial in tried)} of {count} servers work")
     return trials

@@ -9,7 +9,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from mcp_gateway.control.terminal import complain, show, show_json
+from mcp_gateway.control.report import complain_error
+from mcp_gateway.control.terminal import show, show_json
 from mcp_gateway.protocol.implementation import NAME
 from mcp_gateway_cli.clients.machine import Machine
 from mcp_gateway_cli.commands.clients.report import plural
@@ -90,7 +91,7 @@ def show_undone(machine: Machine, undone: Sequence[Undone], problems: Sequence[s
         show(f"{describe_batch(batch)}:")
         show(*(f"  {machine.shorten(each.edit.path)} is {each.outcome}" for each in run))
     show(_count(undone))
-    complain(*problems)
+    complain_error(*problems)
     if left and not problems:
         show(f"{plural(left, 'earlier change')} can be undone, too: {NAME} undo --list")
 

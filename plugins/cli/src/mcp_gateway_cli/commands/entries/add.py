@@ -6,7 +6,7 @@ from argparse import Namespace
 
 from mcp_gateway.config.server_file import ServerFile
 from mcp_gateway.control.context import ControlContext
-from mcp_gateway.control.report import describe_failure
+from mcp_gateway.control.report import complain_error, describe_failure
 from mcp_gateway.control.terminal import complain, show, show_json
 from mcp_gateway.control.trials import Trial, try_servers
 from mcp_gateway.plugin import ConfigError
@@ -60,11 +60,12 @@ def _report(name: str, path: str, trial: Trial | None, *, as_json: bool) -> None
     if as_json:
         _show_json(name, path, trial)
     elif trial is None or trial.ok:
-        show(f"added {name} to {path}; a running gateway takes it over within some seconds")
+        show(f"added {name} to {path}; a running gateway picks it up within seconds")
         show(*([trial.line] if trial else []))
     else:
         reason = shorten_reason(trial.reason, name)
-        complain(f"{name} is not added, because it does not work: {reason}", "--no-try adds it all the same")
+        complain_error(f"{name} is not added, because it does not work: {reason}")
+        complain("--no-try adds it all the same")
 
 
 def _show_json(name: str, path: str, trial: Trial | None) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from mcp_gateway.control.context import ControlContext
-from mcp_gateway.control.terminal import complain, show, show_json
+from mcp_gateway.control.report import complain_error
+from mcp_gateway.control.terminal import show, show_json
 from mcp_gateway_cli.entries.server_file import open_entries
 from mcp_gateway_cli.output.advice import NO_SERVERS
 from mcp_gateway_cli.output.tables import show_table
@@ -32,11 +33,11 @@ def run(context: ControlContext, arguments: Namespace) -> int:
         show_json({"file": str(held.path), "servers": servers, "problems": problems})
         return 0
     if servers:
-        show_table(("server", "", "reached by"), [_row(server) for server in servers])
+        show_table(("server", "", "reached by"), [_row(server) for server in servers], whole=("reached by",))
     else:
         show(NO_SERVERS)
     show(f"in {held.path}")
-    complain(*problems)
+    complain_error(*problems)
     return 0
 
 

@@ -11,8 +11,8 @@ from mcp_gateway.catalog.server_health import WRONG, State
 from mcp_gateway.control.context import ControlContext
 from mcp_gateway.control.gateways.lookup import describe_gateways
 from mcp_gateway.control.local_client import LOOK_SECONDS, warn_if_no_servers
-from mcp_gateway.control.report import describe_findings
-from mcp_gateway.control.terminal import complain, show, show_json
+from mcp_gateway.control.report import complain_error, describe_findings
+from mcp_gateway.control.terminal import show, show_json
 from mcp_gateway.local_socket.methods import describe_servers
 from mcp_gateway_cli.commands.gateway.status import describe_absence, list_unusable, show_server_table
 from mcp_gateway_cli.output.advice import NO_SERVERS
@@ -45,7 +45,7 @@ async def _ask(context: ControlContext, arguments: Namespace) -> int:
         for one in found:
             show(f"the gateway with process {one['pid']}, of {one['config']}:")
             show_server_table(one["servers"])
-        complain(*gateways.explain())
+        complain_error(*gateways.explain())
         if not found and not gateways.unusable:
             _explain_none(context)
     return 1 if not found or wrong else 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections import Counter
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,20 +12,21 @@ import anyio
 
 from mcp_gateway.control.context import ControlContext
 from mcp_gateway.control.gateways.lookup import NONE_RUNS, Gateways, describe_gateways
-from mcp_gateway.control.report import NothingRuns, describe_failure
-from mcp_gateway.control.terminal import complain, show, show_json
-from mcp_gateway_cli.output.advice import NO_SERVERS
+from mcp_gateway.control.report import NothingRuns, complain_error, describe_failure
+from mcp_gateway.control.terminal import show, show_json
+from mcp_gateway.plugin import ConfigError
+from mcp_gateway_cli.output.advice import NO_SERVERS, has_servers
 from mcp_gateway_cli.output.tables import show_table
 
 Json = dict[str, Any]
 
 
-def run(_context: ControlContext, arguments: Namespace) -> int:
+def run(context: ControlContext, arguments: Namespace) -> int:
     """Describe the gateways; return 1 if there is none."""
-    return anyio.run(_run, arguments)
+    return anyio.run(_run, context, arguments)
 
 
-async def _run(arguments: Namespace) -> int:
+async def _run(context: ControlContext, arguments: Namespace) -> int:
     gateways = await describe_gateways(arguments.gateway)
     found = list(gateways.answers.values())
     if arguments.json:
@@ -32,9 +34,11 @@ async def _run(arguments: Namespace) -> int:
         return 0 if found else 1
     for number, gateway in enumerate(found):
         _print(gateway, is_first=number == 0)
-    complain(*gateways.explain())
+    complain_error(*gateways.explain())
     if not found and not gateways.unusable:
         show(NONE_RUNS)
+        with suppress(ConfigError):  # the state of gateways does not depend on it
+            show(*([] if has_servers(context) else [NO_SERVERS]))
     return 0 if found else 1
 
 
@@ -72,7 +76,7 @@ def _count_clients(clients: list[Json]) -> str:
     """Return how many connections there are of each client."""
     names = Counter(" ".join(filter(None, (one.get("name"), one.get("version")))) or "unnamed" for one in clients)
     if not names:
-        return "none with a handshake"
+        return "0 (clients of protocol 2026-07-28 open no session, and are not counted)"
     listed = ", ".join(name if times == 1 else f"{name} ({times} times)" for name, times in names.items())
     return f"{len(clients)}: {listed}"
 
@@ -85,7 +89,7 @@ def show_server_table(servers: list[Json]) -> None:
             for what in (*item["refused"], *item["left_out"]):
                 show(f"{item['name']}: its {what}")
         usable = sum(item["state"] in ("ready", "degraded") for item in servers)
-        show(f"{usable} of {len(servers)} servers usable")
+        show(f"{usable} of {len(servers)} servers work")
     else:
         show(NO_SERVERS)
 

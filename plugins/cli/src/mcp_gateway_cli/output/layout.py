@@ -1,0 +1,89 @@
+"""Rows laid out in columns, or in blocks where needed.
+
+No word is broken: a path or URL that is cut into lines cannot be copied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from itertools import zip_longest
+
+from mcp_gateway.text.wrapping import fill, measure, split_chunks
+
+Row = Sequence[str]
+
+_GAP = "  "
+
+_READABLE = 16
+_MOST_LINES = 6
+"""Prose is not made narrower than this, and a cell not higher."""
+
+
+def lay_out(head: Row, rows: Sequence[Row], width: int, whole: Collection[str] = ()) -> tuple[str, list[str]]:
+    """Return the line of the head, and those of the rows.
+
+    The head is empty if rows become blocks, which have it at their side. Cells of columns in `whole` are never wrapped.
+    """
+    widths = _fit_widths(head, rows, width, whole)
+    if widths is None:
+        return "", _stack(head, rows, width, whole)
+    lines = [line for row in rows for line in _format_row(row, widths)]
+    return _join(head, widths), lines
+
+
+def align(rows: Sequence[Row]) -> list[str]:
+    """Return a line for each row, columns aligned."""
+    widths = [max(map(measure, column)) for column in zip(*rows, strict=True)]
+    return [_join(row, widths) for row in rows]
+
+
+def _fit_widths(head: Row, rows: Sequence[Row], width: int, whole: Collection[str]) -> list[int] | None:
+    """Return the widths of columns, or None if they do not fit.
+
+    The widest columns give way first.
+    """
+    natural = [max(map(measure, column)) for column in zip(head, *rows, strict=True)]
+    least = [
+        size if name in whole else max(_find_longest(column), min(size, max(_READABLE, size // _MOST_LINES)))
+        for name, size, column in zip(head, natural, zip(head, *rows, strict=True), strict=True)
+    ]
+    room = width - len(_GAP) * (len(head) - 1)
+    if sum(least) > room:
+        return None
+    widest = max(natural)
+    while sum(_limit(natural, least, widest)) > room:
+        widest -= 1
+    return _limit(natural, least, widest)
+
+
+def _find_longest(column: Row) -> int:
+    return max((measure(chunk) for cell in column for chunk in split_chunks(cell)), default=0)
+
+
+def _limit(natural: Sequence[int], least: Sequence[int], widest: int) -> list[int]:
+    return [max(low, min(size, widest)) for size, low in zip(natural, least, strict=True)]
+
+
+def _format_row(row: Row, widths: Sequence[int]) -> list[str]:
+    cells = [fill(cell, width) if measure(cell) > width else [cell] for cell, width in zip(row, widths, strict=True)]
+    return [_join(parts, widths) for parts in zip_longest(*cells, fillvalue="")]
+
+
+def _join(cells: Row, widths: Sequence[int]) -> str:
+    padded = (f"{cell}{' ' * (width - measure(cell))}" for cell, width in zip(cells, widths, strict=True))
+    return _GAP.join(padded).rstrip()
+
+
+def _stack(head: Row, rows: Sequence[Row], width: int, whole: Collection[str]) -> list[str]:
+    """Return a block for each row, with an empty line between two."""
+    margin = max(map(measure, head)) + len(_GAP)
+    lines: list[str] = []
+    for number, row in enumerate(rows):
+        lines += [""] if number else []
+        for name, cell in zip(head, row, strict=True):
+            parts = [cell] if name in whole else fill(cell, width - margin)
+            names = (name, *[""] * (len(parts) - 1))
+            lines += [
+                _join((left, part), (margin - len(_GAP), 0)) for left, part in zip(names, parts, strict=True) if cell
+            ]
+    return lines
