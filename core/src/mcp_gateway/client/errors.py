@@ -20,6 +20,7 @@ from mcp_gateway.plugin import (
     TransportFault,
 )
 from mcp_gateway.protocol.envelope import ServerError
+from mcp_gateway.text.hints import CHECK_HEADERS
 
 _ASKING_TO_WAIT = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 
@@ -127,8 +128,7 @@ def error_of_answer(server: str, error: MCPError, notes: str = "") -> GatewayErr
             return _error_of_fault(f"server {server!r} cannot be reached: {error.message}", error.error.data, notes)
         case TransportFault.UNAUTHORIZED:
             return CredentialsRejected(
-                f"server {server!r} refused the credentials: {error.message}; "
-                f"check its auth_headers, or pass auth_header with the call{notes}",
+                f"server {server!r} refused the credentials: {error.message}; {CHECK_HEADERS.for_models}{notes}",
                 _status_of(error),
                 _challenge_of(error),
             )

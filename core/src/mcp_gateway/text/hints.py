@@ -33,8 +33,25 @@ BRING_HEADER = Hint(
     "send that header to the gateway over HTTP, or pass auth_header to call_remote_tool",
     f"only a client of {_PROGRAM} serve --transport http can bring it",
 )
+CHECK_HEADERS = Hint(
+    "check its auth_headers, or pass auth_header with the call",
+    f"check its auth_headers; what mends it: {_PROGRAM} doctor",
+)
+SEARCH_PLAINLY = Hint(
+    "search in plain words with use_regex false", f"search in plain words: {_PROGRAM} search WORDS --ranker bm25"
+)
 
-HINTS = (FIND_NAMES, FIND_PERMITTED, LIST_ONE, ASK_SERVER, TRY_AT_ONCE, CHOOSE_SERVER, BRING_HEADER)
+HINTS = (
+    FIND_NAMES,
+    FIND_PERMITTED,
+    LIST_ONE,
+    ASK_SERVER,
+    TRY_AT_ONCE,
+    CHOOSE_SERVER,
+    BRING_HEADER,
+    CHECK_HEADERS,
+    SEARCH_PLAINLY,
+)
 
 _SUBJECTS = {"tool_search: ": "search: ", "discover_tools: ": "tools: ", "call_remote_tool: ": "call: "}
 """What errors about arguments begin with, and the command that has them."""

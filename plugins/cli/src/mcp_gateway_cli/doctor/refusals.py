@@ -39,7 +39,7 @@ def _describe_refused_credentials(spec: ServerSpec, trial: Trial) -> Finding:
             '"auth_type": "static" and "auth_headers": {"Authorization": "Bearer ${TOKEN}"}'
         ),
         "static": 'the token in its "auth_headers" is wrong or has expired: make a new one there',
-        "forward": "each client sends its own credentials to this server: pass auth_header with the call to try it",
+        "forward": f"each client sends its own credentials, to the gateway over HTTP: {NAME} serve --transport http",
         "oauth": f"log in again: {NAME} login {spec.name}",
     }
     return report_error("credentials-refused", spec.name, message, mends.get(name, "correct its credentials"))
