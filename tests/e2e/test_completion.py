@@ -35,13 +35,10 @@ PROMPTS = {
 }
 
 COMPLETED = [
-    ("con", "connect "),
     ("connect curs", "connect cursor "),
     ("remove on", "remove one "),
-    ("tools on", "tools one "),
     ("call one__ec", "call one__echo "),
     ("plugins new ran", "plugins new ranker "),
-    ("help undo", "help undo "),
     ("check --conn", "check --connect "),
     ("check fol", "check fol"),
     ("check --config fol", "check --config folder/"),
