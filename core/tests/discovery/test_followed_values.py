@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import anyio
 import pytest
@@ -78,9 +79,10 @@ def entry(description, name="crm"):
 
 
 @asynccontextmanager
-async def following(folder, vault, *entries):
+async def following(folder, vault, *entries, source=None, seconds=WAIT_SECONDS):
     remotes = {one["name"]: Remote(tool("one")) for one in entries} | {"more": Remote(tool("two"))}
-    providers = providers_of(everything(remotes), plugin(variable_sources=[vault.source]))
+    providers = providers_of(everything(remotes), plugin(variable_sources=[source or vault.source]))
+    providers = replace(providers, variable_sources=replace(providers.variable_sources, seconds=seconds))
     servers = read(folder, {"servers": entries}, providers)
     async with anyio.create_task_group() as tasks, open_gateway(read_settings({}, providers), servers) as opened:
         made = Following(folder, providers, opened)
@@ -155,6 +157,31 @@ async def test_a_source_that_could_not_answer_is_asked_again_when_its_server_is_
         running.want()
         await anyio.sleep(0.1)
         assert vault.asked == asked
+
+
+async def test_an_answer_that_comes_late_counts(tmp_path, vault):
+    """A person takes a minute to type the password of the keyring."""
+    unlocked = threading.Event()
+    slow = replace(vault.source, read=lambda key: vault.read(key) if unlocked.wait(60) else None)
+    async with following(tmp_path, vault, entry("${vault:key}"), source=slow, seconds=0.05) as running:
+        assert "'vault' has not answered within 0.05 s" in running.describe()
+        unlocked.set()
+        await until(lambda: running.describe() == "one")
+
+
+async def test_a_late_refusal_asks_nobody_again(tmp_path, vault):
+    refused = threading.Event()
+
+    def refuse(_):
+        vault.asked += 1
+        refused.wait(60)
+        raise VariableError(LOCKED)
+
+    slow = replace(vault.source, read=refuse)
+    async with following(tmp_path, vault, entry("${vault:key}"), source=slow, seconds=0.05):
+        refused.set()
+        await anyio.sleep(0.1)
+        assert vault.asked == 1
 
 
 async def test_a_server_that_is_off_for_another_reason_reads_nothing_again(tmp_path, vault):

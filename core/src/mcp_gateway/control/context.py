@@ -27,6 +27,7 @@ from mcp_gateway.loops.chain import Position, describe_position
 from mcp_gateway.plugin import AuthStrategy, Bound, ConfigError, GatewayClient, PluginError
 from mcp_gateway.plugin_host.loader import LoadedPlugins, load_plugins
 from mcp_gateway.plugin_host.providers import Providers
+from mcp_gateway.plugin_host.variable_sources import SERVING_SECONDS
 from mcp_gateway.text.suggestions import suggest_word
 
 
@@ -78,7 +79,10 @@ class ControlContext:
     @cached_property
     def providers(self) -> Providers:
         """The providers that the plugins registered."""
-        return Providers.of(self.plugins)
+        found = Providers.of(self.plugins)
+        if not self.is_serving:
+            return found
+        return replace(found, variable_sources=replace(found.variable_sources, seconds=SERVING_SECONDS))
 
     @cached_property
     def settings(self) -> Settings:

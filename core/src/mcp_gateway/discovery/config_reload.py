@@ -117,7 +117,9 @@ class _FollowedFiles:
 
     def is_retry_due(self) -> bool:
         """Whether a source without an answer should be asked again."""
-        return self.is_wanted and self.reader is not None and not self.reader.is_complete
+        if self.reader is None or self.reader.is_complete:
+            return False
+        return self.reader.sources.take_late_answers() or self.is_wanted
 
     def start_anew(self, reader: VariableReader | None) -> None:
         """Follow the files of another reading."""

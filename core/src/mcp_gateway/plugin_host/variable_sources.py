@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event
 from typing import TypeVar
 
 from mcp_gateway.plugin import PluginError, VariableError, VariableSource, call_in_time
@@ -18,13 +19,16 @@ KIND = "variable source"
 SECONDS = 20.0
 """How long a source may take to answer: it may have to ask a person to unlock it."""
 
+SERVING_SECONDS = 5.0
+"""How long while serving, where clients wait meanwhile, and a later answer is taken, too."""
+
 
 @dataclass(frozen=True, slots=True)
 class VariableSources:
     """The variable sources of all plugins, by name.
 
     `explain_unknown` says of a name that no source has what to install. `last_values` are those that readings of the
-    configuration have got so far.
+    configuration have got so far; `late_answers` are set once a source has answered after its time.
     """
 
     sources: Mapping[str, VariableSource] = field(default_factory=dict)
@@ -33,6 +37,7 @@ class VariableSources:
     explain_unknown: Callable[[str], str] = "no variable source is called {!r}".format
     seconds: float = SECONDS
     last_values: dict[tuple[str, str], str] = field(default_factory=dict, repr=False)
+    late_answers: set[Event] = field(default_factory=set)
 
     def __getitem__(self, name: str) -> VariableSource:
         """Return the source called `name`.
@@ -91,12 +96,26 @@ class VariableSources:
             raise VariableError(f"the variable source {name!r} can only be read")
         return self._ask(source, lambda: remove(key))
 
+    def take_late_answers(self) -> bool:
+        """Whether a source has answered after its time; each is told once."""
+        found = {answer for answer in self.late_answers if answer.is_set()}
+        self.late_answers.difference_update(found)
+        return bool(found)
+
     def _ask(self, source: VariableSource, function: Callable[[], ResultT]) -> ResultT:
+        answer = Event()
+
+        def ask() -> ResultT:
+            result = function()
+            answer.set()  # not if it fails: who has closed the window of a keyring is not asked at once again
+            return result
+
         try:
-            return call_in_time(self.seconds, function)
+            return call_in_time(self.seconds, ask)
         except VariableError:
             raise
         except TimeoutError:
+            self.late_answers.add(answer)
             message = f"the variable source {source.name!r} has not answered within {self.seconds:g} s"
             raise VariableError(f"{message}; unlock it, then try again") from None
         except Exception as error:  # noqa: BLE001  # a border with foreign code, whose words may be secrets
