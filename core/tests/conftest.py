@@ -88,6 +88,16 @@ def install(tmp_path, monkeypatch):
 
 
 @pytest.fixture
+def _log_is_ours():
+    """Put back what `configure_logging` changes."""
+    root, before = logging.getLogger(), structlog.get_config()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:], root.level = handlers, level
+    structlog.configure(**before)
+
+
+@pytest.fixture
 def remote():
     """Return the server in memory that the transport of the installed plugin leads to."""
     return Remote(tool("echo", "Say it back"))

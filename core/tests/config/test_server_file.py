@@ -279,9 +279,8 @@ def test_a_default_file_that_does_not_exist_is_a_warning_and_another_an_error(tm
     providers = providers_of(everything())
     found = read_servers(read_environment({}), {}, providers)
     assert found.specs == ()
-    assert found.warnings == (
-        "server_config.json: there is no such file, so there are no servers; write it, or set SERVER_CONFIG_PATH",
-    )
+    (warning,) = found.warnings
+    assert warning.startswith("server_config.json: there is no such file, so there are no servers; to write it: ")
     environ = {"SERVER_CONFIG_PATH": str(tmp_path / "other.json")}
     with pytest.raises(ConfigError, match=r"other.json: there is no such file"):
         read_servers(read_environment(environ), environ, providers)

@@ -102,16 +102,6 @@ def test_no_command_prints_past_the_one_way(module):
 # -- the log
 
 
-@pytest.fixture
-def _log_is_ours():
-    """Put back what `configure_logging` changes."""
-    root, before = logging.getLogger(), structlog.get_config()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:], root.level = handlers, level
-    structlog.configure(**before)
-
-
 EVIL = "\x1b]0;mine\x07\x9b2J\u202e\n\r\ud800"
 
 

@@ -65,7 +65,9 @@ VERBS_WITHOUT_SERVERS = {
     ("search", "time"): 0,
     ("tools",): 0,
     ("list",): 0,
+    ("servers", "--start"): 0,
     ("check",): 0,
+    ("pins",): 0,
     ("status",): 1,
     ("servers",): 1,
     ("describe", "time__now"): 1,
@@ -81,6 +83,7 @@ def test_without_servers_every_verb_says_where_to_start(run, nothing, words, exp
     assert (code, INIT in out + err) == (expected, True)
     assert "mcp-orchestration-gateway add NAME -- COMMAND" in out + err
     assert "tokens" not in out
+    assert ("there is no such file" in out + err) is (words == ("check",))
 
 
 def test_programs_get_json_of_no_servers(run, nothing):

@@ -201,18 +201,6 @@ def test_a_search_that_finds_nothing_says_so(run, alpha):
     assert "note: nothing matches; try other words; tools with such a name: alpha__echo" in out
 
 
-@pytest.mark.parametrize("command", [("search", "say"), ("tools",), ("servers", "--start")], ids=" ".join)
-def test_without_a_file_of_servers_the_error_names_the_missing_one(run, installed, monkeypatch, tmp_path, command):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("SERVER_CONFIG_PATH", raising=False)
-    code, out, err = run(*command)
-    assert (code, "try other words" in out) == (0, False)
-    assert err == (
-        "warning: server_config.json: there is no such file, so there are no servers; write it, or set "
-        "SERVER_CONFIG_PATH\n"
-    )
-
-
 def test_a_call_prints_the_tools_own_answer(run, alpha):
     alpha.answers["echo"] = text("hello")
     assert run("call", "alpha__echo", '{"say": 1}') == (0, "hello\n", "")

@@ -79,6 +79,9 @@ class ServerFile:
     reader: VariableReader | None = None
 
 
+_TO_WRITE_IT = "to write it: mcp-orchestration-gateway init; or set SERVER_CONFIG_PATH to another file"
+
+
 def read_servers(
     environment: Environment,
     environ: Mapping[str, str],
@@ -99,9 +102,7 @@ def read_servers(
     with name_denied_file():
         is_there = "server_config" in environment.model_fields_set or path.exists()
     if not is_there:
-        return ServerFile(
-            warnings=(f"{path}: there is no such file, so there are no servers; write it, or set SERVER_CONFIG_PATH",)
-        )
+        return ServerFile(warnings=(f"{path}: there is no such file, so there are no servers; {_TO_WRITE_IT}",))
     file = read_entry_file(path, check)
     reader = VariableReader(providers.variable_sources)
     variables = Variables(environ, file.folder, file.questions, answers or InputAnswers(), reader)

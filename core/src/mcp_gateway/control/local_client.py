@@ -190,8 +190,12 @@ class LocalClient:
 
 
 def warn_if_no_servers(context: ControlContext) -> None:
-    """Print configuration warnings to standard error if there are no servers."""
-    if not context.servers.specs and not context.servers.disabled:
+    """Print configuration warnings to standard error if there are no servers.
+
+    Of a file that nobody has written yet, there is nothing to warn.
+    """
+    is_written = context.environment.server_config.exists()
+    if is_written and not context.servers.specs and not context.servers.disabled:
         for warning in context.servers.warnings:
             complain(f"warning: {warning}")
 

@@ -18,6 +18,7 @@ from mcp_gateway.pinning.pins import Pins
 from mcp_gateway.pinning.store import PinStore, open_pin_store, pin_name
 from mcp_gateway.plugin import ConfigError
 from mcp_gateway.sessions.server_plugins import open_product
+from mcp_gateway.text.hints import NO_SERVERS
 from mcp_gateway.text.suggestions import find_similar_names, format_suggestion
 
 
@@ -44,6 +45,7 @@ async def _show(context: ControlContext, as_json: bool) -> int:  # noqa: FBT001 
     if as_json:
         show_json({"servers": {name: _as_json(pins) for name, pins in found.items()}})
         return 0
+    show(*([] if found or context.servers.disabled else [NO_SERVERS]))
     for name, pins in found.items():
         waiting = sum(bool(pin.pending) for pin in pins.values())
         show(f"{name}: {len(pins)} tools pinned, {waiting} changed")

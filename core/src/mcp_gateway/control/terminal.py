@@ -17,6 +17,7 @@ from mcp_gateway.config.syntax.picture import is_picture_line
 from mcp_gateway.control.program import name_program
 from mcp_gateway.plugin import GatewayError
 from mcp_gateway.plugin.utilities.atomic_files import describe_write_error
+from mcp_gateway.runtime.terminal_styles import takes_styles
 from mcp_gateway.text.characters import escape_json, escape_line, escape_lines
 from mcp_gateway.text.hints import rephrase_for_people
 from mcp_gateway.text.wrapping import cut_to_width, wrap_line, wrap_text
@@ -55,12 +56,6 @@ def find_width(stream: TextIO | None) -> int | None:
 def is_at_terminal() -> bool:
     """Whether a person types what is read from standard input."""
     return sys.stdin is not None and not sys.stdin.closed and sys.stdin.isatty()
-
-
-def takes_styles(stream: TextIO | None) -> bool:
-    """Whether a stream is a terminal that may get control sequences."""
-    is_plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
-    return stream is not None and stream.isatty() and not is_plain
 
 
 def show(*lines: str, flush: bool = False, wraps: bool = True) -> None:

@@ -13,6 +13,7 @@ import structlog
 
 from mcp_gateway.config.settings import Environment
 from mcp_gateway.runtime.log_buffer import BUFFER, SERVER_OUTPUT, BufferHandler
+from mcp_gateway.runtime.terminal_styles import takes_styles
 from mcp_gateway.text.characters import escape_line, escape_lines
 from mcp_gateway.text.redaction import mask_secrets
 
@@ -50,7 +51,9 @@ def configure_logging(environment: Environment) -> None:
     )
     for_people = [
         _escape_event,
-        structlog.dev.ConsoleRenderer(pad_event_to=0, exception_formatter=structlog.dev.plain_traceback),
+        structlog.dev.ConsoleRenderer(
+            pad_event_to=0, colors=takes_styles(sys.stderr), exception_formatter=structlog.dev.plain_traceback
+        ),
     ]
     renderers: list[Any] = [structlog.processors.JSONRenderer()] if as_json else for_people
     handler = logging.StreamHandler(sys.stderr)

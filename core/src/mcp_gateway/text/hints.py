@@ -11,6 +11,12 @@ from dataclasses import dataclass
 _PROGRAM = "mcp-orchestration-gateway"
 
 
+_ADD = f"{_PROGRAM} add NAME -- COMMAND"
+
+NO_SERVERS = f"no servers are configured; take those of your programs: {_PROGRAM} init; or add one: {_ADD}"
+"""What a person reads where there are no servers."""
+
+
 @dataclass(frozen=True, slots=True)
 class Hint:
     """What a model reads, and what a person reads in its place."""

@@ -29,8 +29,8 @@ CAN_WAIT = os.name == "posix"
 _CHUNK = 65536
 _WHERE = "standard input and output"
 _ON_A_TERMINAL = (
-    "waiting for an MCP client on standard input, and this is a terminal: put this command into your client's "
-    "configuration, or try 'mcp-orchestration-gateway search WORDS'; Ctrl-C ends"
+    "waiting for an MCP client on standard input, which is a terminal; Ctrl-C ends. Programs start the gateway "
+    "themselves, once 'mcp-orchestration-gateway init' has put it into their configurations"
 )
 
 

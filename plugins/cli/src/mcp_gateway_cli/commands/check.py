@@ -11,7 +11,7 @@ from mcp_gateway.control.check import Findings, find_problems
 from mcp_gateway.control.context import ControlContext
 from mcp_gateway.control.report import describe_findings
 from mcp_gateway.control.terminal import show, show_json
-from mcp_gateway_cli.output.advice import NO_SERVERS
+from mcp_gateway.text.hints import NO_SERVERS
 from mcp_gateway_cli.output.progress import Progress
 
 if TYPE_CHECKING:

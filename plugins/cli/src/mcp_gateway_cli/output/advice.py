@@ -4,12 +4,7 @@ from __future__ import annotations
 
 from mcp_gateway.control.context import ControlContext
 from mcp_gateway.plugin import ConfigError
-from mcp_gateway.protocol.implementation import NAME
-
-NO_SERVERS = (
-    f"no servers are configured; take those of your programs: {NAME} init; or add one: {NAME} add NAME -- COMMAND"
-)
-"""Where there are no servers."""
+from mcp_gateway.text.hints import NO_SERVERS
 
 
 def has_servers(context: ControlContext) -> bool:

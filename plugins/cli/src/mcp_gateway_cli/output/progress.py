@@ -9,7 +9,8 @@ from contextlib import AbstractContextManager, contextmanager
 from types import TracebackType
 from typing import Self
 
-from mcp_gateway.control.terminal import complain, find_width, show_status, takes_styles
+from mcp_gateway.control.terminal import complain, find_width, show_status
+from mcp_gateway.runtime.terminal_styles import takes_styles
 
 DELAY_SECONDS = 1.0
 """How long something may take before progress is shown."""

@@ -11,8 +11,9 @@ from mcp_gateway.control.context import ControlContext
 from mcp_gateway.control.local_client import LOOK_SECONDS, LocalClient, warn_if_no_servers
 from mcp_gateway.control.report import complain_error, describe_failure
 from mcp_gateway.control.terminal import show, show_json
+from mcp_gateway.text.hints import NO_SERVERS
 from mcp_gateway_cli.calls.tokens import estimate_answer
-from mcp_gateway_cli.output.advice import NO_SERVERS, has_servers
+from mcp_gateway_cli.output.advice import has_servers
 from mcp_gateway_cli.output.server_progress import open_client_with_progress
 from mcp_gateway_cli.output.tool_lines import print_notes, print_tool
 

@@ -16,7 +16,7 @@ from mcp_gateway.control.report import complain_error, describe_failure
 from mcp_gateway.control.terminal import complain, show, show_json
 from mcp_gateway.plugin import GatewayError
 from mcp_gateway.protocol.implementation import NAME
-from mcp_gateway_cli.output.advice import NO_SERVERS
+from mcp_gateway.text.hints import NO_SERVERS
 from mcp_gateway_cli.output.server_progress import show_server_progress
 from mcp_gateway_cli.output.tool_lines import describe_down, print_notes, print_tool
 

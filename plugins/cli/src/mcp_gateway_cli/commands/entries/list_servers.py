@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 from mcp_gateway.control.context import ControlContext
 from mcp_gateway.control.report import complain_error
 from mcp_gateway.control.terminal import show, show_json
+from mcp_gateway.text.hints import NO_SERVERS
 from mcp_gateway_cli.entries.server_file import open_entries
-from mcp_gateway_cli.output.advice import NO_SERVERS
 from mcp_gateway_cli.output.tables import show_table
 from mcp_gateway_cli.secrets.masks import mask_arguments
 

@@ -31,7 +31,7 @@ async def _run(arguments: Namespace) -> int:
         elif arguments.json:
             show_json(_read(params["text"]), flush=True)
         else:
-            show(_format(_read(params["text"])), flush=True)
+            show(_format(_read(params["text"])), flush=True, wraps=False)
 
     async with open_running_client(await choose_running(arguments.gateway)) as client:
         await client.ask("logs", {"server": arguments.server, "follow": arguments.follow}, on_notification)

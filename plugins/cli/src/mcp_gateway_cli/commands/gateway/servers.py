@@ -14,8 +14,8 @@ from mcp_gateway.control.local_client import LOOK_SECONDS, warn_if_no_servers
 from mcp_gateway.control.report import complain_error, describe_findings
 from mcp_gateway.control.terminal import show, show_json
 from mcp_gateway.local_socket.methods import describe_servers
+from mcp_gateway.text.hints import NO_SERVERS
 from mcp_gateway_cli.commands.gateway.status import describe_absence, list_unusable, show_server_table
-from mcp_gateway_cli.output.advice import NO_SERVERS
 from mcp_gateway_cli.output.server_progress import open_client_with_progress
 
 Json = dict[str, Any]

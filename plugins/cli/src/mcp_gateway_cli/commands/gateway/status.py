@@ -15,7 +15,8 @@ from mcp_gateway.control.gateways.lookup import NONE_RUNS, Gateways, describe_ga
 from mcp_gateway.control.report import NothingRuns, complain_error, describe_failure
 from mcp_gateway.control.terminal import show, show_json
 from mcp_gateway.plugin import ConfigError
-from mcp_gateway_cli.output.advice import NO_SERVERS, has_servers
+from mcp_gateway.text.hints import NO_SERVERS
+from mcp_gateway_cli.output.advice import has_servers
 from mcp_gateway_cli.output.tables import show_table
 
 Json = dict[str, Any]
