@@ -16,11 +16,13 @@ _HELP = ("-h", "--help", "-V", "--version")
 class CommandLine:
     """The verb of a command line, and its arguments without the verb.
 
-    `verb` is empty if there is none: the gateway is to serve, or to show help.
+    `verb` is empty if there is none: the gateway is to serve, or to show help. `strange` are options before it that no
+    command has.
     """
 
     verb: str
     arguments: tuple[str, ...]
+    strange: tuple[str, ...] = ()
 
     @property
     def wants_help(self) -> bool:
@@ -36,8 +38,8 @@ def wants_json(words: Sequence[str]) -> bool:
 
 def read_command_line(words: Sequence[str], commands: Iterable[Command]) -> CommandLine:
     """Find the verb: options may stand before it, with their values."""
-    valued = _options_with_values(commands)
-    skip = False
+    valued, flags = _list_options(commands)
+    known, skip = {*valued, *flags, *_HELP}, False
     for place, word in enumerate(words):
         if skip:
             skip = False
@@ -46,11 +48,15 @@ def read_command_line(words: Sequence[str], commands: Iterable[Command]) -> Comm
         elif word.startswith("-"):
             skip = word in valued
         else:
-            return CommandLine(word, (*words[:place], *words[place + 1 :]))
+            options = (word for word in words[:place] if word.startswith("-"))
+            strange = tuple(option for option in options if option.partition("=")[0] not in known)
+            return CommandLine(word, (*words[:place], *words[place + 1 :]), strange)
     return CommandLine("", tuple(words))
 
 
-def _options_with_values(commands: Iterable[Command]) -> Collection[str]:
+def _list_options(commands: Iterable[Command]) -> tuple[Collection[str], Collection[str]]:
+    """Return the options with values, and those without."""
     arguments = [argument for command in commands for argument in list_arguments(command)]
     flags = {name for argument in arguments if argument.is_flag for name in argument.names}
-    return {name for argument in arguments for name in argument.names if name.startswith("-")} - flags
+    options = {name for argument in arguments for name in argument.names if name.startswith("-")}
+    return options - flags, flags

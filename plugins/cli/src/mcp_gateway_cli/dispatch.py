@@ -45,6 +45,7 @@ def _run(words: Sequence[str]) -> int:
     commands = BUILT_IN if line.verb in BUILT_IN or not line.verb else collect_all_commands().commands
     command = commands.get(line.verb) if line.verb else SERVE
     if command is None:
+        parse_arguments(SERVE, line.strange[:1], is_typed=False)  # its value may have been taken for a verb
         raise explain_unknown(line.verb, commands)
     options = parse_arguments(command, line.arguments, is_typed=bool(line.verb))
     if command.needs_sdk or getattr(options, "connect", False):

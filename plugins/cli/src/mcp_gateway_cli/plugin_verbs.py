@@ -10,8 +10,8 @@ KINDS: Mapping[str, str] = {
     "ranker": "decides which tools fit the words of a search",
     "storage": "keeps definitions of tools, for one gateway or several",
     "auth": "says which credentials a server is sent",
-    "client-transport": "reaches servers in another way than stdio and HTTP",
-    "server-transport": "lets clients reach the gateway in another way than stdio and HTTP",
+    "client-transport": "reaches servers in another way",
+    "server-transport": "lets clients reach the gateway in another way",
     "variables": "gives the values of ${name:KEY} in entries",
     "command": "adds a verb to this command line",
 }

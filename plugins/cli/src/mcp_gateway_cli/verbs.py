@@ -87,10 +87,10 @@ VERBS = (
     ),
     Command(
         name="tools",
-        summary="list the tools of all servers",
+        summary="list the tools of all servers, or of some",
         run=f"{_COMMANDS}.catalog.tools:run",
         arguments=(
-            Argument(names=("names",), help="of this server only", metavar="SERVER", takes_many=True, values="servers"),
+            Argument(names=("names",), help="of these only", metavar="SERVER", takes_many=True, values="servers"),
             Argument(
                 names=("--server",), help="the same; may be repeated", metavar="NAME", takes_many=True, values="servers"
             ),
@@ -139,7 +139,8 @@ VERBS = (
             Argument(names=("tool",), help="the full name, server__tool", metavar="TOOL", values="tools"),
             Argument(
                 names=("words",),
-                help="KEY=VALUE, KEY:=JSON, or first of all a JSON object, or - to read one from standard input",
+                help="KEY=VALUE, KEY:=JSON, or first of all a JSON object, or - to read one from standard input; "
+                "without any, a file that < gives is read",
                 metavar="KEY=VALUE",
                 takes_many=True,
             ),
