@@ -102,6 +102,17 @@ def test_no_word_is_broken_at_any_width(screen, arguments):
             assert measure(line) <= columns or is_whole(line), line
 
 
+@pytest.mark.parametrize("columns", [40, 80])
+def test_the_picture_of_a_mistake_is_two_lines(screen, tmp_path, columns):
+    (tmp_path / "server_config.json").write_text(
+        '{"servers": [{"name": "a", "args": ["%s"] "command": "b"}]}' % ("x" * 90)
+    )
+    lines = screen(["check"], columns, TERM="dumb").splitlines()
+    place = next(number for number, line in enumerate(lines) if line.startswith("    1 | "))
+    assert lines[place + 1].strip(" |") == "^"
+    assert max(map(measure, lines[place : place + 2])) <= columns
+
+
 @pytest.mark.parametrize("style", STYLES)
 @pytest.mark.parametrize("arguments", [["servers", "--start"], ["describe", "alpha__look"], ["plugins"], ["--help"]])
 def test_control_sequences_are_only_where_they_are_wanted(screen, arguments, style):

@@ -77,8 +77,10 @@ def show_heading(line: str) -> None:
 def _phrase_lines(lines: Iterable[str], width: int | None) -> Iterable[str]:
     for line in lines:
         text = escape_line(phrase(line))
-        if width is None or is_picture_line(text):
+        if width is None:
             yield text
+        elif is_picture_line(text):
+            yield cut_to_width(text, width)
         else:
             yield from wrap_line(text, width)
 

@@ -35,7 +35,7 @@ def mcp_gateway_commands() -> Iterator[Command]:
     """Yield `login` and `logout`."""
     yield Command(
         name="login",
-        summary="log in to a server that wants that (OAuth)",
+        summary="log in to a server, by OAuth",
         run="mcp_gateway_auth_oauth.commands:run_login",
         arguments=(_SERVER, Argument(names=("--no-browser",), help="only print the link", is_flag=True)),
         has_json=True,

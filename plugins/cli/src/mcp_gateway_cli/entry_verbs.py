@@ -29,7 +29,12 @@ ENTRY_VERBS = (
                 takes_many=True,
                 values="files",
             ),
-            Argument(names=("-t", "--transport"), help="how it is reached", metavar="KIND", choices=TRANSPORTS),
+            Argument(
+                names=("-t", "--transport"),
+                help="stdio, http or sse (default: by what follows)",
+                metavar="KIND",
+                choices=TRANSPORTS,
+            ),
             Argument(names=("-e", "--env"), help="a variable of its environment", metavar="KEY=VALUE", takes_many=True),
             Argument(names=("-H", "--header"), help="a header to send it", metavar="'NAME: VALUE'", takes_many=True),
             Argument(names=("--force",), help="replace a server of that name", is_flag=True),
@@ -53,7 +58,7 @@ ENTRY_VERBS = (
     ),
     Command(
         name="enable",
-        summary="switch a server on",
+        summary="enable a server",
         run=f"{_COMMANDS}.change:run_enable",
         arguments=(_name("servers that are off"),),
         has_json=True,
@@ -62,7 +67,7 @@ ENTRY_VERBS = (
     ),
     Command(
         name="disable",
-        summary="switch a server off, and leave its entry",
+        summary="disable a server, and keep its entry",
         run=f"{_COMMANDS}.change:run_disable",
         arguments=(_name("servers that are on"),),
         has_json=True,

@@ -19,7 +19,7 @@ KINDS: Mapping[str, str] = {
 
 PLUGINS = Command(
     name="plugins",
-    summary="list what is installed, selected and broken; show one, or write a new one",
+    summary="list installed plugins, show one, or create a new one",
     run="mcp_gateway_cli.commands.plugins:run",
     arguments=(
         Argument(

@@ -67,7 +67,7 @@ VERBS = (
             Argument(
                 names=("server",), help="of this server only", metavar="SERVER", is_optional=True, values="servers"
             ),
-            Argument(names=("-f", "--follow"), help="go on with what comes, until Ctrl-C", is_flag=True),
+            Argument(names=("-f", "--follow"), help="keep printing new lines, until Ctrl-C", is_flag=True),
             _GATEWAY,
         ),
         has_json=True,
@@ -76,7 +76,7 @@ VERBS = (
     ),
     Command(
         name="servers",
-        summary="say how every server of the running gateways is doing, and why",
+        summary="show the state of every server of the running gateways, and why",
         run=f"{_COMMANDS}.gateway.servers:run",
         arguments=(
             Argument(names=("--start",), help="start them for a look, without a gateway", is_flag=True),
@@ -139,7 +139,7 @@ VERBS = (
             Argument(names=("tool",), help="the full name, server__tool", metavar="TOOL", values="tools"),
             Argument(
                 names=("words",),
-                help="KEY=VALUE, KEY:=JSON, or first of all a JSON object, or - to read one from standard input; "
+                help="KEY=VALUE or KEY:=JSON; a JSON object may come first, or - to read one from standard input; "
                 "without any, a file that < gives is read",
                 metavar="KEY=VALUE",
                 takes_many=True,
@@ -150,7 +150,7 @@ VERBS = (
                 metavar="PATH",
                 values="files",
             ),
-            Argument(names=("--running",), help="by the gateway that runs, with its sessions", is_flag=True),
+            Argument(names=("--running",), help="call it through the running gateway, in its sessions", is_flag=True),
             _GATEWAY,
             Argument(names=("--no-check",), help="send arguments that do not fit the tool's schema", is_flag=True),
         ),
@@ -180,7 +180,7 @@ VERBS = (
         arguments=(
             Argument(
                 names=("--fix",),
-                help="do what is safe to do, such as chmod 600; exit codes: 0, 10 with warnings, 11 with errors",
+                help="apply what is safe, such as chmod 600; exit codes: 0, 10 with warnings, 11 with errors",
                 is_flag=True,
             ),
             Argument(
@@ -197,7 +197,7 @@ VERBS = (
     PLUGINS,
     Command(
         name="trust",
-        summary="let gateways over stdio in a folder read its server_config.json as it is now",
+        summary="allow gateways over stdio in a folder to read its server_config.json, as it is now",
         run=f"{_COMMANDS}.trust:run",
         arguments=(
             Argument(
@@ -208,7 +208,7 @@ VERBS = (
                 values="folders",
             ),
             Argument(names=("--list",), help="list what is trusted", is_flag=True),
-            Argument(names=("--remove",), help="trust it no longer", is_flag=True),
+            Argument(names=("--remove",), help="stop trusting it", is_flag=True),
         ),
         has_json=True,
         needs_sdk=False,
@@ -223,7 +223,7 @@ VERBS = (
     ),
     Command(
         name="completion",
-        summary="print what a shell evaluates to complete command lines",
+        summary="print the completion script of a shell",
         run=f"{_COMMANDS}.completion:run",
         arguments=(Argument(names=("shell",), help="the shell", choices=SHELLS),),
         needs_sdk=False,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-_BEFORE, _AFTER = 50, 50
+_BEFORE, _AFTER = 24, 46
+"""How much of a line is shown around a place: the mark is in the first 40 columns, and the rest in 80."""
 _WORD = re.compile(r"\w[\w-]*")
 _SHOWN = re.compile(
     r"args|command|config|context_servers|cwd|description|disabled(Tools)?|enabled(Tools)?|env|envFile|envs|exclude|extensions"
