@@ -257,7 +257,6 @@ ZED = """{
     "a": {"source": "custom", "command": "x", "args": ["y"], "env": {}},
     "b": {"command": {"path": "x", "args": ["y"], "env": {"K": "v"}}, "settings": {}},
     "c": {"url": "https://x", "headers": {"Authorization": "Bearer x"}},
-    "d": {"source": "extension", "settings": {}},
   },
   "agent": {
     "default_profile": "mine",
@@ -272,8 +271,34 @@ def test_zed(entries):
     assert found["a"].keys == {"name": "a", "command": "x", "args": ["y"], "env": {}, "transport": "stdio"}
     assert found["b"].keys == {"name": "b", "command": "x", "args": ["y"], "env": {"K": "v"}, "transport": "stdio"}
     assert found["c"].keys["auth_headers"] == {"Authorization": "Bearer x"}
-    assert found["d"].unclear.startswith("it needs")
     assert (permitted(found["a"]), permitted(found["b"])) == (["read"], [])
+
+
+EXTENSION = "it is an extension of that program, which only that program can start"
+NOTHING = """it needs "command", the program to start (stdio), or "url", where it is (HTTP)"""
+
+
+@pytest.mark.parametrize(
+    "entry, said",
+    [
+        ({"source": "extension", "settings": {}}, EXTENSION),
+        ({"source": "extension", "enabled": True, "settings": {"token": "x"}}, EXTENSION),
+        ({"source": "extension"}, EXTENSION),
+        ({"settings": {}}, EXTENSION),
+        ({"source": "extension", "enabled": False, "settings": {}}, ""),
+        ({"source": "extension", "command": "x"}, ""),
+        ({"settings": {}, "url": "https://x"}, ""),
+        ({"source": "custom"}, NOTHING),
+        ({}, NOTHING),
+    ],
+)
+def test_an_extension_of_zed_is_none_of_the_broken_entries(entries, entry, said):
+    assert entries("settings.json", {"context_servers": {"a": entry}})["a"].unclear == said
+
+
+def test_settings_and_a_source_mean_nothing_in_other_programs(entries):
+    written = {"mcpServers": {"a": {"source": "extension", "settings": {}}}}
+    assert entries(".cursor/mcp.json", written)["a"].unclear == NOTHING
 
 
 GOOSE = """

@@ -192,6 +192,32 @@ def test_connect_says_if_there_is_nothing_to_do(home, run):
     assert "the gateway is not in Zed" in run("disconnect", "zed")[1]
 
 
+def test_what_disconnect_says_of_undo_is_what_undo_does(home, run):
+    before = read_all(home)
+    cursor = home / ".cursor" / "mcp.json"
+    assert run("init", "--yes", "--no-try")[0] == 0
+    moved = cursor.read_bytes()
+    told, way_back = run("disconnect", "cursor")[1].splitlines()[-2:]
+    assert told == "Cursor has the gateway no more; servers that init moved from there stay in the gateway"
+    undo = "mcp-orchestration-gateway undo"
+    assert way_back.split("; ") == [
+        f"to take this back: {undo}",
+        f"to have those servers there again, repeat that until init is undone, too: {undo} --list",
+    ]
+    assert run("undo")[0] == 0
+    assert cursor.read_bytes() == moved
+    assert [each["command"] for each in json.loads(run("undo", "--list", "--json")[1])["changes"]] == ["init"]
+    assert run("undo")[0] == 0
+    assert read_all(home) == before
+
+
+@pytest.mark.parametrize("earlier", [("import", "cursor", "--no-try"), ("connect", "zed")])
+def test_disconnect_speaks_of_no_servers_where_init_moved_none(home, run, earlier):
+    assert (run(*earlier)[0], run("connect", "cursor")[0]) == (0, 0)
+    out = run("disconnect", "cursor")[1]
+    assert out.splitlines()[-1] == ("Cursor has the gateway no more; to take this back: mcp-orchestration-gateway undo")
+
+
 def test_a_dry_run_of_a_part_writes_nothing(home, run):
     before = read_all(home)
     for arguments in (("connect", "zed"), ("import", "cursor")):

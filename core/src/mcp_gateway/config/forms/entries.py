@@ -24,6 +24,7 @@ from mcp_gateway.config.forms.tool_lists import UnclearList, policy_of_entry
 from mcp_gateway.config.forms.transports import (
     find_transport_problem,
     settle_contradiction,
+    settle_extension,
     settle_socket,
     with_transport,
 )
@@ -154,7 +155,9 @@ def _rewrite_variables(program: Program, keys: dict[str, Any]) -> dict[str, Any]
 # -- steps: each settles some keys
 
 
-def _settle_names(_: Program, keys: dict[str, Any], warnings: list[str]) -> None:
+def _settle_names(program: Program, keys: dict[str, Any], warnings: list[str]) -> None:
+    if program.name == "Zed":
+        settle_extension(keys)
     for theirs, ours in RENAMES.items():
         if theirs in keys:
             keys.setdefault(ours, keys.pop(theirs))

@@ -24,12 +24,8 @@ _TRANSPORTS = {
     "http_sse": "sse",
 }
 _BUILT_IN = {
-    "builtin": "is a part of that program",
-    "platform": "is a part of that program",
-    "frontend": "is a part of that program",
-    "inline_python": "is a part of that program",
-    "extension": "is an extension of that program",
-    "sdk": "is a part of that program",
+    **dict.fromkeys(("builtin", "platform", "frontend", "inline_python", "sdk"), "a part"),
+    "extension": "an extension",
 }
 _WAYS = ("command", "url")
 _NEEDS = 'it needs "command", the program to start (stdio), or "url", where it is (HTTP)'
@@ -44,6 +40,12 @@ def settle_socket(keys: dict[str, Any]) -> None:
         keys["url"] = f"http://localhost/{target.removeprefix('/')}"
 
 
+def settle_extension(keys: dict[str, Any]) -> None:
+    """Settle an entry of Zed without a command, which an extension starts."""
+    if (keys.get("source") == "extension" or "settings" in keys) and not any(way in keys for way in _WAYS):
+        keys["type"] = "extension"
+
+
 def find_transport_problem(keys: Mapping[str, Any]) -> str:
     """Explain why an entry's transport is ambiguous or missing.
 
@@ -53,7 +55,7 @@ def find_transport_problem(keys: Mapping[str, Any]) -> str:
         return ""
     kind = keys.get("transport", keys.get("type"))
     if isinstance(kind, str) and kind.lower() in _BUILT_IN and not any(way in keys for way in _WAYS):
-        return f"it {_BUILT_IN[kind.lower()]}, which only that program can start"
+        return f"it is {_BUILT_IN[kind.lower()]} of that program, which only that program can start"
     ways = [key for key in (*_WAYS, "transport", "type", "transportType") if key in keys]
     if ways == [*_WAYS]:
         return 'it has both "command" and "url"; remove one of them'

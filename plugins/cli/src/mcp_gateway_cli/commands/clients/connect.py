@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from collections.abc import Sequence
 
 from mcp_gateway.control.context import ControlContext
 from mcp_gateway.control.terminal import show, show_json
@@ -17,7 +18,7 @@ from mcp_gateway_cli.clients.programs import find_program
 from mcp_gateway_cli.clients.survey import FoundFile, inspect_file
 from mcp_gateway_cli.commands.clients import report
 from mcp_gateway_cli.editing.files import check_writable
-from mcp_gateway_cli.editing.journal import Batch, new_batch
+from mcp_gateway_cli.editing.journal import Batch, new_batch, open_journal
 
 
 def run_connect(context: ControlContext, arguments: Namespace) -> int:
@@ -38,12 +39,20 @@ def run_disconnect(context: ControlContext, arguments: Namespace) -> int:
     with init_lock():
         file = _find_usable_file(machine, arguments.client)
         change = disconnect_program(file) if file.gateways else FileChange(file.path, None, None)
-        done = (
-            f"{file.program.title} has the gateway no more; servers that came from there stay in the gateway "
-            f"(to put them back: {NAME} undo)"
-        )
-        batch = new_batch("disconnect", [file.program.name], find_own_file(context))
-        return _settle(machine, change, arguments, batch, (f"the gateway is not in {file.program.title}", done))
+        batch, title = new_batch("disconnect", [file.program.name], find_own_file(context)), file.program.title
+        return _settle(machine, change, arguments, batch, (f"the gateway is not in {title}", *_describe_end(file)))
+
+
+def _describe_end(file: FoundFile) -> list[str]:
+    """Describe what was done, and how it is taken back."""
+    done, back = f"{file.program.title} has the gateway no more", f"to take this back: {NAME} undo"
+    edits = [edit for edits in open_journal().list_batches() for edit in edits]
+    if not any(edit.batch.verb == "init" and edit.path.resolve() == file.path.resolve() for edit in edits):
+        return [f"{done}; {back}"]
+    return [
+        f"{done}; servers that init moved from there stay in the gateway",
+        f"{back}; to have those servers there again, repeat that until init is undone, too: {NAME} undo --list",
+    ]
 
 
 def _find_usable_file(machine: Machine, name: str) -> FoundFile:
@@ -59,9 +68,9 @@ def _find_usable_file(machine: Machine, name: str) -> FoundFile:
     return file
 
 
-def _settle(machine: Machine, change: FileChange, arguments: Namespace, batch: Batch, words: tuple[str, str]) -> int:
+def _settle(machine: Machine, change: FileChange, arguments: Namespace, batch: Batch, words: Sequence[str]) -> int:
     """Write a change, if it is wanted, and show it."""
-    idle, done = words
+    idle, *done = words
     changes = [] if change.is_empty else [change]
     for each in changes:
         check_writable(each.path)
@@ -74,5 +83,5 @@ def _settle(machine: Machine, change: FileChange, arguments: Namespace, batch: B
         show(idle)
     else:
         report.show_changes(machine, changes)
-        show("nothing was written" if arguments.dry_run else done)
+        show(*(["nothing was written"] if arguments.dry_run else done))
     return 0
