@@ -101,6 +101,11 @@ def test_the_unit_lets_the_gateway_write_where_it_must() -> None:
     assert (value_of("DynamicUser"), value_of("ProtectSystem")) == (["yes"], ["strict"])
 
 
+def test_the_unit_lets_servers_ask_for_the_addresses_of_this_machine() -> None:
+    (families,) = value_of("RestrictAddressFamilies")
+    assert set(families.split()) == {"AF_INET", "AF_INET6", "AF_NETLINK", "AF_UNIX"}
+
+
 # -- the container's recipe, as it is written; test_container.py carries it out
 
 
