@@ -134,6 +134,26 @@ async def test_a_source_that_fails_later_takes_no_server_away(tmp_path, vault):
         assert f"{LOCKED}; until then servers keep the values that they have" in reasons
 
 
+BROKEN = '{"servers": [\n  {"name": }\n]}'
+
+
+async def test_a_file_that_breaks_is_told_until_it_is_whole_again(tmp_path, vault):
+    """The words are in one line, without the picture of the place."""
+    async with following(tmp_path, vault, entry("plain")) as running:
+        before = running.registry.specs
+        for text, said in ((BROKEN, "line 2"), (None, "the file cannot be read"), (BROKEN, "line 2")):
+            file = tmp_path / "server_config.json"
+            file.unlink() if text is None else file.write_text(text)
+            await until(lambda said=said: said in running.registry.config_problem)
+            assert "\n" not in running.registry.config_problem
+            assert running.registry.specs is before
+        reasons = [log["reason"] for log in running.logs if log["event"] == "configuration reload failed"]
+        assert (len(reasons), reasons[-1]) == (3, running.registry.config_problem)
+        read(tmp_path, {"servers": [entry("plain"), entry("two", "more")]}, running.providers)
+        await until(lambda: "more" in running.registry.specs)
+        assert running.registry.config_problem == ""
+
+
 async def test_a_value_that_is_gone_is_not_kept(tmp_path, vault):
     async with following(tmp_path, vault, entry("${vault:key}")) as running:
         del vault.values["key"]

@@ -38,6 +38,19 @@ async def test_a_gateway_describes_itself(listening, tmp_path, mode):
     assert list(list_endpoints()) == []
 
 
+async def test_a_gateway_says_why_it_has_no_other_servers(listening):
+    async with listening() as opened:
+        (endpoint,) = await find_running()
+        async with open_running_client(endpoint) as client:
+            assert (await client.ask("status"))["notices"] == []
+            opened.gateway.registry.notices = ("the folder is not trusted",)
+            opened.gateway.registry.config_problem = "servers.json: line 2: no"
+            assert (await client.ask("status"))["notices"] == [
+                "the folder is not trusted",
+                "the servers are those of before, since the file as it is now cannot be used: servers.json: line 2: no",
+            ]
+
+
 @pytest.mark.parametrize("mode", ["auto", "loopback"])
 async def test_only_this_user_can_read_what_is_left_in_the_folder(listening, mode):
     async with listening(mode):

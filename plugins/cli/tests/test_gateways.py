@@ -60,6 +60,16 @@ def test_clients_are_counted_and_calls_named_by_what_they_are(run):
 
 
 @pytest.mark.parametrize("verb", ["status", "servers"])
+def test_what_keeps_a_file_from_use_is_said_with_the_servers(run, verb):
+    notices = ["the file is broken", "the folder is not trusted"]
+    with answering(status=[{"result": {**STATUS, "notices": notices}}]):
+        code, _, err = run(verb)
+        assert (code, err.splitlines()) == (0, [f"mcp-orchestration-gateway: {notice}" for notice in notices])
+        code, out, _ = run(verb, "--json")
+        assert (code, json.loads(out)["gateways"][0]["notices"]) == (0, notices)
+
+
+@pytest.mark.parametrize("verb", ["status", "servers"])
 def test_a_gateway_that_gives_no_status_is_named(run, verb):
     reason = f"the gateway with process {PARENT} gives no status: it is upside down"
     with answering(status=[{"error": {"message": "it is upside down"}}]):

@@ -23,7 +23,8 @@ _NOT_ASKED = "its tools have not been asked for"
 class Registry:
     """Registry of servers in configuration order.
 
-    `notices` explain why there are fewer servers than the user may expect.
+    `notices` explain why there are fewer servers than the user may expect. `config_problem` says why the file, as it is
+    now, is not used.
     """
 
     specs: Mapping[str, ServerSpec]
@@ -32,6 +33,7 @@ class Registry:
     notices: tuple[str, ...] = ()
     events: GatewayEvents = field(default_factory=GatewayEvents)
     admission: Admission = field(default_factory=Admission)
+    config_problem: str = ""
 
     @classmethod
     def of(
@@ -62,7 +64,7 @@ class Registry:
         notices: tuple[str, ...] = (),
     ) -> None:
         """Replace the servers, keeping the listings of unchanged endpoints."""
-        before, self.specs, self.notices = self.specs, dict(specs), notices
+        before, self.specs, self.notices, self.config_problem = self.specs, dict(specs), notices, ""
         self.admission.reservations = Reservations.of(specs.values(), disabled)
         listings = {
             name: listing for name in specs if (listing := self._keep_valid(before.get(name), specs[name])) is not None

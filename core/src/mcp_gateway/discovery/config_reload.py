@@ -15,6 +15,7 @@ from mcp_gateway.catalog.registry import Registry
 from mcp_gateway.config.server_file import ServerFile
 from mcp_gateway.config.server_spec import ServerSpec
 from mcp_gateway.config.settings import Environment
+from mcp_gateway.config.syntax.picture import describe_briefly
 from mcp_gateway.discovery.file_watcher import watch_files
 from mcp_gateway.discovery.refresher import Refresher
 from mcp_gateway.plugin import GatewayError
@@ -55,7 +56,7 @@ class ConfigReloader:
         self.registry.events.disabled_server_wanted.subscribe(following.want)
         async for digests in watch_files(following.list_files, seconds, following.is_retry_due):
             if digests[path] is None:
-                log.error("configuration reload failed", file=str(path), reason="the file cannot be read")
+                self._refuse(path, "the file cannot be read")
                 continue
             try:
                 # A source may take its time, which must not hold up the end of the gateway.
@@ -63,7 +64,12 @@ class ConfigReloader:
                 following.start_anew(file.reader)
                 await self.apply(file)
             except GatewayError as error:
-                log.error("configuration reload failed", file=str(path), reason=str(error))  # noqa: TRY400  # the words say it all
+                self._refuse(path, describe_briefly(str(error)))
+
+    def _refuse(self, path: Path, reason: str) -> None:
+        """Keep what was read before, and say so."""
+        self.registry.config_problem = reason
+        log.error("configuration reload failed", file=str(path), reason=reason)
 
     async def apply(self, file: ServerFile) -> None:
         """Apply a server file that was read again.

@@ -96,6 +96,7 @@ class Methods:
             "transport": self.serving.transport,
             "address": self.serving.where,
             "config": str(self.serving.config),
+            "notices": _describe_file(self.gateway.registry),
             "clients": [] if opened is None else opened.describe_clients(),
             "windows": 0 if opened is None else len(opened.pipes.names),
             "calls": {"running": load.running, "admitted": load.admitted, "failed": load.failed},
@@ -170,6 +171,15 @@ class Methods:
         finally:
             queue.close()
         return answer
+
+
+def _describe_file(registry: Registry) -> list[str]:
+    """Describe why the file of servers, or its newest state, is unused."""
+    problem = registry.config_problem
+    kept = (
+        [f"the servers are those of before, since the file as it is now cannot be used: {problem}"] if problem else []
+    )
+    return [*registry.notices, *kept]
 
 
 def describe_servers(registry: Registry) -> list[Json]:

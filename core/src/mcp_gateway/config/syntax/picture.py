@@ -71,6 +71,11 @@ def split_lines(problem: str) -> list[str]:
     return re.split(rf"\n(?={_PICTURE_LINE})", problem)
 
 
+def describe_briefly(message: str) -> str:
+    """Return the words of all problems in one line, without pictures."""
+    return "; ".join(split_lines(problem)[0] for problem in split_problems(message))
+
+
 def describe_repeated(key: str, first: int, line: int) -> str:
     """Describe a key that stands twice in one object."""
     words = f"the key {key!r} stands twice in one object, first in line {first}, and this one is used"

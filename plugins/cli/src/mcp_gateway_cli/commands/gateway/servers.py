@@ -15,7 +15,7 @@ from mcp_gateway.control.report import complain_error, describe_findings
 from mcp_gateway.control.terminal import show, show_json
 from mcp_gateway.local_socket.methods import describe_servers
 from mcp_gateway.text.hints import NO_SERVERS
-from mcp_gateway_cli.commands.gateway.status import describe_absence, list_unusable, show_server_table
+from mcp_gateway_cli.commands.gateway.status import describe_absence, list_unusable, show_server_table, show_servers
 from mcp_gateway_cli.output.server_progress import open_client_with_progress
 
 Json = dict[str, Any]
@@ -38,13 +38,13 @@ async def _ask(context: ControlContext, arguments: Namespace) -> int:
     found = list(gateways.answers.values())
     wrong = [*gateways.unusable, *(item for one in found for item in one["servers"] if _is_wrong(item))]
     if arguments.json:
-        shown = [{key: one[key] for key in ("pid", "config", "servers")} for one in found]
+        shown = [{key: one[key] for key in ("pid", "config", "notices", "servers") if key in one} for one in found]
         failure = describe_absence(gateways) or describe_findings(wrong, _PROBLEMS)
         show_json({"gateways": shown, "unusable": list_unusable(gateways), **failure})
     else:
         for one in found:
             show(f"the gateway with process {one['pid']}, of {one['config']}:")
-            show_server_table(one["servers"])
+            show_servers(one)
         complain_error(*gateways.explain())
         if not found and not gateways.unusable:
             _explain_none(context)

@@ -70,7 +70,7 @@ def _print(gateway: Json, *, is_first: bool) -> None:
         f"  calls     {calls['running']} under way, {calls['admitted']} sent to servers{failed}",
         f"  memory    {gateway['memory_bytes'] / 2**20:.0f} MiB",
     )
-    show_server_table(gateway["servers"])
+    show_servers(gateway)
 
 
 def _count_clients(clients: list[Json]) -> str:
@@ -80,6 +80,12 @@ def _count_clients(clients: list[Json]) -> str:
         return "0 (clients of protocol 2026-07-28 open no session, and are not counted)"
     listed = ", ".join(name if times == 1 else f"{name} ({times} times)" for name, times in names.items())
     return f"{len(clients)}: {listed}"
+
+
+def show_servers(gateway: Json) -> None:
+    """Print the servers of a gateway, and why there are no others."""
+    show_server_table(gateway["servers"])
+    complain_error(*gateway.get("notices", ()))
 
 
 def show_server_table(servers: list[Json]) -> None:
