@@ -35,10 +35,53 @@ def start(monkeypatch, servers, remote, gone):
 @pytest.mark.parametrize("verb", ["describe", "call"])
 def test_a_short_name_is_answered_as_soon_as_its_namesake_is_known(run, start, monkeypatch, verb):
     monkeypatch.setattr("mcp_gateway.control.local_client.SUGGESTION_SECONDS", 1000.0)
+    monkeypatch.setattr("mcp_gateway.control.local_client.NAMESAKE_SECONDS", 0.1)
     code, out, err = run(verb, "echo")
     assert (code, out, len(err.splitlines())) == (1, "", 1)
     assert "'echo' is not a tool's full name" in err
     assert "did you mean 'alpha__echo'?" in err
+
+
+class LateServer(Remote):
+    """A server that starts once another has been listed."""
+
+    def __init__(self, first, *tools):
+        super().__init__(*tools)
+        self.first = first
+
+    async def _serve(self, streams):
+        await self.first.listing.wait()
+        await super()._serve(streams)
+
+
+@pytest.fixture
+def start_late(monkeypatch, servers, remote):
+    """Configure `alpha`, and servers that start after it."""
+
+    def write(count):
+        monkeypatch.setattr("mcp_gateway.control.local_client.NAMESAKE_SECONDS", 60.0)
+        monkeypatch.setattr("mcp_gateway.control.local_client.SUGGESTION_SECONDS", 60.0)
+        late = {f"s{number}": LateServer(remote, tool("echo")) for number in range(1, count + 1)}
+        found = {"alpha": remote, **late}
+        monkeypatch.setattr(plugins, "INSTALLED", plugins.everything(found))
+        servers(*({"name": name, "transport": "memory"} for name in found))
+
+    return write
+
+
+@pytest.mark.parametrize("verb", ["describe", "call"])
+@pytest.mark.parametrize(
+    "count, said",
+    [
+        (1, "did you mean 'alpha__echo' or 's1__echo'? find names"),
+        (2, "did you mean 'alpha__echo' or 's1__echo' or 's2__echo'? find names"),
+        (4, "did you mean 'alpha__echo' or 's1__echo' or 's2__echo'? (2 more have that name) find names"),
+    ],
+)
+def test_a_short_name_that_several_have_is_answered_with_all_of_them(run, start_late, verb, count, said):
+    start_late(count)
+    code, out, err = run(verb, "echo")
+    assert (code, out, said in err) == (1, "", True), err
 
 
 @pytest.mark.parametrize("verb", ["describe", "call"])

@@ -212,6 +212,12 @@ def test_a_call_prints_the_tools_own_answer(run, alpha):
     [
         (("alpha__nothing",), 1, "server 'alpha' has no tool 'nothing'"),
         (("echo",), 1, "did you mean 'alpha__echo'?"),
+        (("alpha", "echo"), 2, "(did you mean: mcp-orchestration-gateway call alpha__echo)"),
+        (("alpha", "echo", "text=a b"), 2, "(did you mean: mcp-orchestration-gateway call alpha__echo 'text=a b')"),
+        (("alpha", "echo", "say"), 2, "(did you mean: mcp-orchestration-gateway call alpha__echo say)"),
+        (("alpha__echo", "say"), 2, "(see mcp-orchestration-gateway describe alpha__echo)"),
+        (("echo", "say"), 2, "(see mcp-orchestration-gateway describe echo)"),
+        (("alpha", "text=x", "say"), 2, "(see mcp-orchestration-gateway describe alpha)"),
         (("alpha__echo", "{"), 2, "the arguments are not JSON"),
         (("alpha__echo", '{"text": "\\ud83d"}'), 2, "half of a pair"),
         (("alpha__echo", "[1]"), 2, "the arguments must be a JSON object"),

@@ -23,6 +23,9 @@ _BORDERS = frozenset("_-.:/@ ")
 _MAX_PREFIX = 256
 """How long what a client puts before a name may be."""
 
+_MOST_NAMESAKES = 3
+"""How many tools of one name are named in an error."""
+
 _MARKED = re.compile(r"mcp[_.:/-]|functions[.:/]|@")
 """How names begin that clients have made; without it, a tool without a namespace could be taken for another."""
 
@@ -208,7 +211,7 @@ class Resolver:
         if server is None:
             known = list(self.catalog.full_names())
             namesakes = [full for full in known if full.endswith(f"{SEPARATOR}{name}")]
-            hint = _format_hint(namesakes[:3] or find_similar_names(name, known))
+            hint = _format_namesakes(namesakes) or _suggest(name, known)
             raise MalformedName(
                 f"{name!r} is not a tool's full name, which has the form server{SEPARATOR}tool; "
                 f"{hint}{FIND_NAMES.for_models}"
@@ -263,6 +266,12 @@ class Resolver:
 
 def _suggest(name: str, known: Iterable[str]) -> str:
     return _format_hint(find_similar_names(name, known))
+
+
+def _format_namesakes(names: list[str]) -> str:
+    """Format the hint for tools that share a name, some by number only."""
+    more = len(names) - _MOST_NAMESAKES
+    return f"{_format_hint(names[:_MOST_NAMESAKES])}{f'({more} more have that name) ' if more > 0 else ''}"
 
 
 def _format_hint(near: list[str]) -> str:

@@ -44,6 +44,9 @@ LOOK_SECONDS = 30.0
 SUGGESTION_SECONDS = 3.0
 """How long servers are waited for that can only tell which tool was meant."""
 
+NAMESAKE_SECONDS = 1.0
+"""How long they are waited for once a tool can be suggested: others may have one of that name, too."""
+
 AnswerFn = Callable[[str, Json], Awaitable[Json]]
 """Answers a server's question: its method and params, the result of that method."""
 
@@ -159,7 +162,7 @@ class LocalClient:
         """Wait until it is known where the name of a tool leads.
 
         Of a full name, its server is waited for when it is looked up. Any other can only be a tool of a server without
-        a namespace; the rest are asked for suggestions, and have a moment for it.
+        a namespace; the rest are asked for suggestions, and have a moment for it; a shorter one once there is any.
         """
         if split_name(name) is not None:
             return
@@ -168,18 +171,18 @@ class LocalClient:
         with anyio.move_on_after(self.patience if owners else SUGGESTION_SECONDS) as waiting:
 
             def stop_if_known(_: object = None) -> None:
-                if self._knows(name, owners):
+                if registry.catalog.owner(name):
                     waiting.cancel()
+                elif self._has_namesake(name, owners):
+                    waiting.deadline = min(waiting.deadline, anyio.current_time() + NAMESAKE_SECONDS)
 
             registry.events.catalog_changed.subscribe(stop_if_known)
             stop_if_known()
             await self.wait_for_servers()
 
-    def _knows(self, name: str, owners: Collection[str]) -> bool:
-        """Whether a tool or its namesake is listed under a name."""
+    def _has_namesake(self, name: str, owners: Collection[str]) -> bool:
+        """Whether a tool of another full name can be suggested for a name."""
         registry = self.running.gateway.registry
-        if registry.catalog.owner(name):
-            return True
         is_settled = all(registry.states[owner].name is not State.STARTING for owner in owners)
         return is_settled and any(full.endswith(f"{SEPARATOR}{name}") for full in registry.catalog.full_names())
 

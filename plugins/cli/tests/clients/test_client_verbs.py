@@ -130,7 +130,7 @@ def test_where_no_server_works_nothing_is_imported_and_that_is_said(home, run):
     assert (code, out.splitlines()[-1], read_all(home)) == (1, "nothing was imported", before)
 
 
-def test_a_program_with_the_gateway_may_keep_what_does_not_work(home, run):
+def test_beside_the_gateway_it_is_said_as_well_that_no_server_works(home, run):
     assert run("init", "--yes", "--no-try")[0] == 0
     cursor = home / ".cursor" / "mcp.json"
     servers = json.loads(cursor.read_bytes())
@@ -138,11 +138,14 @@ def test_a_program_with_the_gateway_may_keep_what_does_not_work(home, run):
     cursor.write_text(json.dumps(servers), encoding="utf-8")
     before = read_all(home)
     code, out, _ = run("init", "--yes")
-    assert (code, out.splitlines()[-1], read_all(home)) == (
-        0,
-        "nothing to do: the gateway is in these programs already",
-        before,
-    )
+    told = "nothing was imported: none of these servers works; mcp-orchestration-gateway init --no-try takes them all"
+    assert (code, out.splitlines()[-1], read_all(home)) == (1, f"{told} the same", before)
+    found = json.loads(run("init", "--yes", "--json")[1])
+    assert (found["error_code"], found["error"]) == ("problems_found", "servers that do not work: 1")
+    del servers["mcpServers"]["new"]
+    cursor.write_text(json.dumps(servers), encoding="utf-8")
+    code, out, _ = run("init", "--yes")
+    assert (code, out.splitlines()[-1]) == (0, "nothing to do: the gateway is in these programs already")
 
 
 OTHER = {"context_servers": {"mail": {"command": "other"}, "notes": {"command": "notes"}}}

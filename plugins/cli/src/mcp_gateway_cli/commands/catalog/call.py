@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from argparse import Namespace
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +21,7 @@ from mcp_gateway.control.terminal import complain, find_asker, show, show_json
 from mcp_gateway.discovery.list_server import NotListed
 from mcp_gateway.plugin import ConfigError, GatewayError, ServerUnavailable, UsageError
 from mcp_gateway.protocol.implementation import NAME
+from mcp_gateway.protocol.tool_names import SEPARATOR
 from mcp_gateway_cli.calls.arguments import GivenArguments, apply_schema, read_words
 from mcp_gateway_cli.calls.attachments import check_target, read_files, save_files
 from mcp_gateway_cli.calls.content import describe_result, show_result, text_of
@@ -31,18 +35,22 @@ from mcp_gateway_cli.output.server_progress import show_server_progress
 
 Json = dict[str, Any]
 
+_PLAIN_NAME = re.compile(r"[A-Za-z][\w.-]*")
+
 
 def run(context: ControlContext, arguments: Namespace) -> int:
     """Call a tool and print its result; return the exit code."""
     context.configure_quiet_logging()
+    servers: set[str] = set()
     if not arguments.running and arguments.gateway is None:
         warn_if_no_servers(context)
         require_servers(context)
-    given = _read_given(arguments)
+        servers = {spec.name for spec in context.servers.specs}
+    given = _read_given(arguments, servers)
     return anyio.run(_run, context, arguments, given)
 
 
-def _read_given(arguments: Namespace) -> GivenArguments:
+def _read_given(arguments: Namespace, servers: Collection[str]) -> GivenArguments:
     """Read what can be wrong before anything is started."""
     if arguments.output is not None:
         check_target(Path(arguments.output))
@@ -52,7 +60,14 @@ def _read_given(arguments: Namespace) -> GivenArguments:
         return read_words(["-"] if takes_file else words)
     except UsageError as error:
         source = "; they came from the file on standard input" if takes_file else ""
-        raise UsageError(f"{error}{source} (see {NAME} describe {arguments.tool})") from None
+        is_split = arguments.tool in servers and bool(words) and _PLAIN_NAME.fullmatch(words[0]) is not None
+        advice = _join_name(arguments.tool, words) if is_split else f"see {NAME} describe {arguments.tool}"
+        raise UsageError(f"{error}{source} ({advice})") from None
+
+
+def _join_name(server: str, words: Sequence[str]) -> str:
+    """Return a question for a server and a tool that were given as two words."""
+    return f"did you mean: {NAME} call {shlex.join([f'{server}{SEPARATOR}{words[0]}', *words[1:]])}"
 
 
 async def _run(context: ControlContext, arguments: Namespace, given: GivenArguments) -> int:

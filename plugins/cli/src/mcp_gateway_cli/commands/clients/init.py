@@ -158,13 +158,13 @@ def _plan_changes(setting: _Setting, work: _Work, *, move: bool) -> _Work:
 def _end_without_servers(work: _Work, files: Sequence[FoundFile], arguments: Namespace) -> int:
     """Say why there is nothing to do; return the exit code."""
     has_gateway = any(file.gateways for file in files)
-    failed = {} if has_gateway else describe_findings(work.trials, "servers that do not work")
+    failed = describe_findings(work.trials, "servers that do not work")
     if arguments.json:
         _show_json(work, files, [], failed or _describe_problems(work))
-    elif has_gateway:
-        show("nothing to do: the gateway is in these programs already")
     elif failed:
         show(f"nothing was imported: none of these servers works; {NAME} init --no-try takes them all the same")
+    elif has_gateway:
+        show("nothing to do: the gateway is in these programs already")
     else:
         show(f"no program here has servers to import; add one: {NAME} add NAME -- COMMAND, then {NAME} connect PROGRAM")
     return 1 if failed or work.problems else 0
