@@ -269,7 +269,7 @@ def _suggest(name: str, known: Iterable[str]) -> str:
 
 
 def _format_namesakes(names: list[str]) -> str:
-    """Format the hint for tools that share a name, some by number only."""
+    """Format the hint for tools that share a name."""
     more = len(names) - _MOST_NAMESAKES
     return f"{_format_hint(names[:_MOST_NAMESAKES])}{f'({more} more have that name) ' if more > 0 else ''}"
 

@@ -181,7 +181,7 @@ class LocalClient:
             await self.wait_for_servers()
 
     def _has_namesake(self, name: str, owners: Collection[str]) -> bool:
-        """Whether a tool of another full name can be suggested for a name."""
+        """Whether a tool of another full name can be suggested."""
         registry = self.running.gateway.registry
         is_settled = all(registry.states[owner].name is not State.STARTING for owner in owners)
         return is_settled and any(full.endswith(f"{SEPARATOR}{name}") for full in registry.catalog.full_names())

@@ -66,7 +66,7 @@ def _read_given(arguments: Namespace, servers: Collection[str]) -> GivenArgument
 
 
 def _join_name(server: str, words: Sequence[str]) -> str:
-    """Return a question for a server and a tool that were given as two words."""
+    """Ask back where server and tool were given as two words."""
     return f"did you mean: {NAME} call {shlex.join([f'{server}{SEPARATOR}{words[0]}', *words[1:]])}"
 
 
