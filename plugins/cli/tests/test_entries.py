@@ -139,6 +139,37 @@ def test_what_does_not_work_is_left_out_and_a_second_try_needs_no_force(run, tri
     assert listed(run)["c"]["target"] == "no-such-command"
 
 
+UNSET = {
+    "TOKEN=${NOT_SET_HERE}": "the environment variable NOT_SET_HERE is not set",
+    "TOKEN=${file:none.txt}": "${file:none.txt}: there is no such file, or it is larger than 1 MiB",
+    "TOKEN=${volt:x}": "${volt:x}: no variable source is called 'volt'",
+}
+
+
+@pytest.mark.parametrize("pair", UNSET)
+def test_a_value_that_is_missing_now_is_no_reason_against_adding_it_untried(run, file, pair):
+    before = file.read_bytes()
+    code, out, err = run("add", "new", "-e", pair, "--", "true")
+    assert (code, out, file.read_bytes()) == (1, "", before)
+    beginning = f"mcp-orchestration-gateway: new is not added, because it cannot be used: {UNSET[pair]}"
+    assert err.startswith(beginning)
+    assert err.endswith("; --no-try adds it all the same\n")
+    code, out, err = run("add", "new", "-e", pair, "--no-try", "--", "true")
+    assert (code, out.startswith("added new to "), "new" in file.read_text(encoding="utf-8")) == (0, True, True)
+    assert err.startswith(f"note: it cannot be used yet: {UNSET[pair]}")
+    assert run("remove", "new")[0] == 0
+    assert file.read_bytes() == before
+
+
+def test_what_no_value_would_mend_is_never_added(run, file):
+    before = file.read_bytes()
+    for more in ((), ("--no-try",)):
+        code, out, err = run("add", "new", "-e", "TOKEN=${config:x}", *more, "--", "true")
+        assert (code, out, file.read_bytes()) == (1, "", before)
+        assert "new is not added, because it cannot be used: ${config:x} is not a variable" in err
+        assert "--no-try" not in err
+
+
 def test_a_server_is_not_replaced_by_one_that_does_not_work(run, tried):
     before = tried.read_bytes()
     assert run("add", "a", "--force", "--", "no-such-command")[0] == 1

@@ -14,7 +14,7 @@ from mcp_gateway.config.forms.entries import RawEntry
 from mcp_gateway.config.forms.entry_file import CheckFn, EntryFile, read_entry_file
 from mcp_gateway.config.forms.paths import settle_surroundings
 from mcp_gateway.config.forms.values import UnclearValue, settle_switch
-from mcp_gateway.config.forms.variables import InputAnswers, Unset, Variables
+from mcp_gateway.config.forms.variables import InputAnswers, NoValue, Unset, Variables
 from mcp_gateway.config.namespaces import check_namespace, read_namespace
 from mcp_gateway.config.server_spec import SWITCHED_OFF, DisabledServer, ServerSpec
 from mcp_gateway.config.settings import ConnectionMode, Environment, warn_long_timeout
@@ -148,14 +148,14 @@ class _EntryReader:
         except ValidationError as error:
             self._disable(raw, format_validation_error(error))
         except (ConfigError, Unset, UnclearValue) as error:
-            self._disable(raw, str(error))
+            self._disable(raw, str(error), lacks_value=isinstance(error, NoValue))
 
-    def _disable(self, raw: RawEntry, reason: str) -> None:
+    def _disable(self, raw: RawEntry, reason: str, *, lacks_value: bool = False) -> None:
         self.warnings.append(f"{raw.where}: disabled: {reason}")
         namespace, name = read_namespace(raw.keys), raw.keys.get("name")
         # Its place, if it has no name.
         named = name if isinstance(name, str) else raw.where.rpartition(": ")[2]
-        self.disabled.append(DisabledServer(named, reason, namespace=namespace))
+        self.disabled.append(DisabledServer(named, reason, namespace=namespace, lacks_value=lacks_value))
 
     def _leave_out(self, keys: Mapping[str, object], reason: str = "", *, is_gateway: bool = False) -> None:
         name = keys.get("name")

@@ -56,7 +56,8 @@ class DisabledServer:
     """A server that is not used, with the reason.
 
     Its entry is invalid, or it is disabled `on_purpose`. `namespace` is that of the entry, if readable: its names stay
-    reserved, so that no other server can take them over. `is_gateway` means that it leads to this gateway itself.
+    reserved, so that no other server can take them over. `is_gateway` means that it leads to this gateway itself,
+    `lacks_value` that a variable has no value here and now.
     """
 
     name: str
@@ -64,3 +65,4 @@ class DisabledServer:
     on_purpose: bool = False
     namespace: str | None = None
     is_gateway: bool = False
+    lacks_value: bool = False

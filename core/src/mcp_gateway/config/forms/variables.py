@@ -37,6 +37,10 @@ class Unset(Exception):
     """
 
 
+class NoValue(Unset):
+    """A variable that has no value here and now."""
+
+
 @dataclass(frozen=True, slots=True)
 class InputQuestion:
     """An input that a file wants: `${input:name}`.
@@ -139,7 +143,7 @@ class Variables:
         if found is not None and (found or default is None):
             return found
         if default is None:
-            raise Unset(f"the environment variable {name} is not set")
+            raise NoValue(f"the environment variable {name} is not set")
         return default
 
     def _lookup(self, name: str) -> str | None:
@@ -172,24 +176,24 @@ class Variables:
         if answer is None:
             answer = question.default
         if answer is None:
-            raise Unset(f"it wants the input {name!r}; set {question.variable}, or start it once in a terminal")
+            raise NoValue(f"it wants the input {name!r}; set {question.variable}, or start it once in a terminal")
         return answer
 
     def _read_source(self, source: str, key: str) -> str:
         try:
             return self.reader.read(source, key)
         except (PluginError, VariableError) as error:
-            raise Unset(f"${{{source}:{key}}}: {error}") from None
+            raise NoValue(f"${{{source}:{key}}}: {error}") from None
 
     def _read_file(self, name: str) -> str:
         path = self.folder / expand_home(name)
         self.reader.files.add(path)
         try:
             if not path.is_file() or path.stat().st_size > _MAX_FILE_BYTES:
-                raise Unset(f"${{file:{name}}}: there is no such file, or it is larger than 1 MiB")
+                raise NoValue(f"${{file:{name}}}: there is no such file, or it is larger than 1 MiB")
             return path.read_text(encoding="utf-8-sig").strip()
         except (OSError, UnicodeDecodeError):
-            raise Unset(f"${{file:{name}}}: it cannot be read") from None
+            raise NoValue(f"${{file:{name}}}: it cannot be read") from None
 
 
 def expand_home(path: str) -> str:

@@ -27,15 +27,29 @@ def run(context: ControlContext, arguments: Namespace) -> int:
     held = _open_file(context, name, is_forced=arguments.force)
     check_writable(held.path)
     file = resolve_servers(context, [{"name": name, **entry}], held.path)
-    for server in file.disabled:
-        raise ConfigError(f"server {name!r}: {server.reason}")
+    unset = _check_usable(file, takes_unset=arguments.no_try)
     trial = None if arguments.no_try else _try(context, file, name)
     if trial is None or trial.ok:
         # Anew: while it was tried, something else may have edited the file.
         held = _open_file(context, name, is_forced=arguments.force)
         held.save(held.add(name, entry if held.is_native else to_client_form(entry)), "add", name)
     _report(name, str(held.path), trial, as_json=arguments.json)
+    complain(*(f"note: it cannot be used yet: {reason}" for reason in unset))
     return 0 if trial is None or trial.ok else 1
+
+
+def _check_usable(file: ServerFile, *, takes_unset: bool) -> list[str]:
+    """Return which values are missing, if it may be added without them.
+
+    Raises:
+        ConfigError: it cannot be used as it is written.
+
+    """
+    for server in file.disabled:
+        advice = "; --no-try adds it all the same" if server.lacks_value else ""
+        if not (takes_unset and server.lacks_value):
+            raise ConfigError(f"{server.name} is not added, because it cannot be used: {server.reason}{advice}")
+    return [server.reason for server in file.disabled]
 
 
 def _open_file(context: ControlContext, name: str, *, is_forced: bool) -> EntryFile:
