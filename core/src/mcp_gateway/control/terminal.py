@@ -17,7 +17,6 @@ from mcp_gateway.config.syntax.picture import is_picture_line
 from mcp_gateway.control.program import name_program
 from mcp_gateway.plugin import GatewayError
 from mcp_gateway.plugin.utilities.atomic_files import describe_write_error
-from mcp_gateway.runtime.terminal_styles import takes_styles
 from mcp_gateway.text.characters import escape_json, escape_line, escape_lines
 from mcp_gateway.text.hints import rephrase_for_people
 from mcp_gateway.text.wrapping import cut_to_width, wrap_line, wrap_text
@@ -68,10 +67,9 @@ def show(*lines: str, flush: bool = False, wraps: bool = True) -> None:
         _write_output("\n".join(_phrase_lines(lines, find_width(sys.stdout) if wraps else None)), flush=flush)
 
 
-def show_heading(line: str) -> None:
-    """Print a line in bold, where that can be."""
-    text = escape_line(phrase(line))
-    _write_output(f"\x1b[1m{text}\x1b[0m" if takes_styles(sys.stdout) else text)
+def show_styled(text: str) -> None:
+    """Print a text that has only control sequences of our own."""
+    _write_output(text)
 
 
 def _phrase_lines(lines: Iterable[str], width: int | None) -> Iterable[str]:
@@ -138,15 +136,6 @@ def complain(*lines: str) -> None:
 def complain_text(text: str) -> None:
     """Print a text with line breaks on standard error."""
     print(escape_lines(text), file=sys.stderr)
-
-
-def show_status(text: str) -> None:
-    """Replace the last line on standard error, a terminal's.
-
-    It is cut to the width, since only one line can be replaced.
-    """
-    width = find_width(sys.stderr) or _COLUMNS
-    print(f"\r\x1b[K{cut_to_width(escape_line(phrase(text)), width - 1)}", end="", file=sys.stderr, flush=True)
 
 
 def show_prompt(text: str) -> None:

@@ -18,6 +18,11 @@ def measure(text: str) -> int:
     return len(text) if text.isascii() else sum(map(_measure_character, text))
 
 
+def pad(text: str, width: int) -> str:
+    """Return a text with spaces up to a width."""
+    return text + " " * (width - measure(text))
+
+
 def cut_to_width(text: str, width: int) -> str:
     """Return a text, or what of it fits and an ellipsis."""
     if measure(text) <= width:

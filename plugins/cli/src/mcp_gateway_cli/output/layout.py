@@ -6,9 +6,12 @@ No word is broken: a path or URL that is cut into lines cannot be copied.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from itertools import zip_longest
 
-from mcp_gateway.text.wrapping import fill, measure, split_chunks
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from mcp_gateway.text.wrapping import fill, measure, pad, split_chunks
 
 Row = Sequence[str]
 
@@ -19,22 +22,13 @@ _MOST_LINES = 6
 """Prose is not made narrower than this, and a cell not higher."""
 
 
-def lay_out(head: Row, rows: Sequence[Row], width: int, whole: Collection[str] = ()) -> tuple[str, list[str]]:
-    """Return the line of the head, and those of the rows.
+def lay_out(head: Row, rows: Sequence[Row], width: int, whole: Collection[str] = ()) -> RenderableType:
+    """Return a table, or blocks where columns do not fit.
 
-    The head is empty if rows become blocks, which have it at their side. Cells of columns in `whole` are never wrapped.
+    Cells of columns in `whole` are never wrapped.
     """
     widths = _fit_widths(head, rows, width, whole)
-    if widths is None:
-        return "", _stack(head, rows, width, whole)
-    lines = [line for row in rows for line in _format_row(row, widths)]
-    return _join(head, widths), lines
-
-
-def align(rows: Sequence[Row]) -> list[str]:
-    """Return a line for each row, columns aligned."""
-    widths = [max(map(measure, column)) for column in zip(*rows, strict=True)]
-    return [_join(row, widths) for row in rows]
+    return _stack(head, rows, width, whole) if widths is None else _tabulate(head, rows, widths)
 
 
 def _fit_widths(head: Row, rows: Sequence[Row], width: int, whole: Collection[str]) -> list[int] | None:
@@ -64,17 +58,17 @@ def _limit(natural: Sequence[int], least: Sequence[int], widest: int) -> list[in
     return [max(low, min(size, widest)) for size, low in zip(natural, least, strict=True)]
 
 
-def _format_row(row: Row, widths: Sequence[int]) -> list[str]:
-    cells = [fill(cell, width) if measure(cell) > width else [cell] for cell, width in zip(row, widths, strict=True)]
-    return [_join(parts, widths) for parts in zip_longest(*cells, fillvalue="")]
+def _tabulate(head: Row, rows: Sequence[Row], widths: Sequence[int]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name, width in zip(head, widths, strict=True):
+        table.add_column(name, width=width, no_wrap=True, overflow="ignore")
+    for row in rows:
+        # Wrapped here: rich would break words, and commands to type between theirs.
+        table.add_row(*(Text("\n".join(fill(cell, width))) for cell, width in zip(row, widths, strict=True)))
+    return table
 
 
-def _join(cells: Row, widths: Sequence[int]) -> str:
-    padded = (f"{cell}{' ' * (width - measure(cell))}" for cell, width in zip(cells, widths, strict=True))
-    return _GAP.join(padded).rstrip()
-
-
-def _stack(head: Row, rows: Sequence[Row], width: int, whole: Collection[str]) -> list[str]:
+def _stack(head: Row, rows: Sequence[Row], width: int, whole: Collection[str]) -> Text:
     """Return a block for each row, with an empty line between two."""
     margin = max(map(measure, head)) + len(_GAP)
     lines: list[str] = []
@@ -83,7 +77,5 @@ def _stack(head: Row, rows: Sequence[Row], width: int, whole: Collection[str]) -
         for name, cell in zip(head, row, strict=True):
             parts = [cell] if name in whole else fill(cell, width - margin)
             names = (name, *[""] * (len(parts) - 1))
-            lines += [
-                _join((left, part), (margin - len(_GAP), 0)) for left, part in zip(names, parts, strict=True) if cell
-            ]
-    return lines
+            lines += [f"{pad(left, margin)}{part}" for left, part in zip(names, parts, strict=True) if cell]
+    return Text("\n".join(lines))

@@ -7,10 +7,15 @@ import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-from mcp_gateway.control.terminal import complain, find_width, show_status
+from mcp_gateway.control.terminal import complain, find_width, phrase
 from mcp_gateway.runtime.terminal_styles import takes_styles
+from mcp_gateway.text.characters import escape_line
+from mcp_gateway.text.wrapping import cut_to_width
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 DELAY_SECONDS = 1.0
 """How long something may take before progress is shown."""
@@ -18,8 +23,8 @@ DELAY_SECONDS = 1.0
 PLAIN_SECONDS = 2.0
 """How far apart lines are where none can be written again."""
 
-_FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
-_FRAME_SECONDS = 0.1
+_LOOK_SECONDS = 0.1
+_SPINNER_COLUMNS = 2
 
 
 class Progress(AbstractContextManager["Progress"]):
@@ -68,15 +73,21 @@ class Progress(AbstractContextManager["Progress"]):
 
     def _draw(self) -> None:
         """Write the line again and again, and remove it at the end."""
-        ended, frame = self._ended, 0
+        ended = self._ended
         if ended.wait(DELAY_SECONDS):
             return
-        while True:
-            show_status(f"{_FRAMES[frame % len(_FRAMES)]} {self._text}")
-            frame += 1
-            if ended.wait(_FRAME_SECONDS):
-                show_status("")
-                return
+        from rich.console import Console
+
+        console = Console(file=sys.stderr, force_terminal=True, highlight=False, markup=False)
+        with console.status(self._cut(console.width)) as status:
+            while not ended.wait(_LOOK_SECONDS):
+                status.update(self._cut(console.width))
+
+    def _cut(self, width: int) -> Text:
+        """Return what of the text fits one line, which can be removed."""
+        from rich.text import Text
+
+        return Text(cut_to_width(escape_line(phrase(self._text)), width - _SPINNER_COLUMNS - 1))
 
     def _list(self) -> None:
         """Print a line whenever there is something new."""
