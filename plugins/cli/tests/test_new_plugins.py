@@ -54,8 +54,27 @@ def test_a_folder_is_not_taken_for_a_package(folder, place):
 def test_without_the_testkit_it_is_said_what_tests_need(run, installed, tmp_path, monkeypatch):
     monkeypatch.setattr(Environment, "find", classmethod(lambda _: replace(PLAIN, has_testkit=False)))
     code, out, _ = run("plugins", "new", "ranker", "mine", "--into", str(tmp_path))
-    assert (code, "[test]" in out) == (0, False)
-    assert "its tests need mcp-gateway-testkit (tests/kit) from where you have the gateway" in out
+    assert code == 0
+    lines = out.splitlines()
+    at = next(at for at, line in enumerate(lines) if line.startswith("its tests need mcp-gateway-testkit: "))
+    place = f"{tmp_path / 'mine'}[test]"
+    assert shlex.split(lines[at + 1]) == [PYTHON, *INSTALL, place, "-e", "TESTKIT"]
+    assert lines[at + 2] == "to run its tests:"
+
+
+@pytest.mark.usefixtures("installed")
+@pytest.mark.parametrize(
+    "kind, name, said",
+    [
+        ("command", "list", "'list' is taken: there is a command 'list' already"),
+        ("command", "plugins", "'plugins' is taken: there is a command 'plugins' already"),
+        ("ranker", "mcp-gateway-cli", "'mcp-gateway-cli' is taken: a distribution of that name is installed"),
+        ("command", "filelock", "'filelock' is taken: a distribution of that name is installed"),
+    ],
+)
+def test_a_name_that_could_not_be_installed_beside_the_rest_is_refused(run, tmp_path, kind, name, said):
+    code, _, err = run("plugins", "new", kind, name, "--into", str(tmp_path))
+    assert (code, said in err, list(tmp_path.glob(name))) == (1, True, [])
 
 
 def test_the_help_lists_the_kinds_with_a_line_each(run, installed):

@@ -8,6 +8,7 @@ import json
 from argparse import Namespace
 
 import keyring
+import keyring.backends.fail
 import pytest
 from mcp_gateway_variables_keyring import commands
 from mcp_gateway_variables_keyring.commands import run
@@ -90,6 +91,14 @@ def test_names_are_listed_and_values_never():
 @pytest.mark.parametrize("action, name", [("list", "crm"), ("set", None), ("remove", None)])
 def test_a_name_too_few_or_too_many_is_a_wrong_command_line(action, name):
     with pytest.raises(UsageError, match="secret set NAME"):
+        secret(action, name)
+
+
+@pytest.mark.parametrize("action, name", [("set", "crm"), ("list", None), ("remove", "crm")])
+def test_without_a_keyring_that_is_said_before_anything_else(monkeypatch, action, name):
+    monkeypatch.setattr("sys.stdin", None)  # from which nothing is read
+    keyring.set_keyring(keyring.backends.fail.Keyring())
+    with pytest.raises(VariableError, match="there is no system keyring that works here"):
         secret(action, name)
 
 

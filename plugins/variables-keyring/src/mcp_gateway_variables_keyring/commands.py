@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from mcp_gateway.plugin import CommandContext, ConfigError, UsageError, VariableError, call_in_time
-from mcp_gateway_variables_keyring.secrets import list_secrets, remove_secret, write_secret
+from mcp_gateway_variables_keyring.secrets import check_keyring, list_secrets, remove_secret, write_secret
 
 ResultT = TypeVar("ResultT")
 
@@ -42,6 +42,7 @@ def _list(context: CommandContext, *, as_json: bool) -> int:
 
 
 def _set(context: CommandContext, name: str, *, as_json: bool) -> int:
+    _wait(check_keyring)  # before a person types a secret for it
     value = _read_value(name)
     if not value:
         raise ConfigError(f"the secret {name!r} is empty, so it was not kept; type it, or give it on standard input")

@@ -16,6 +16,9 @@ _SERVICE = "mcp-orchestration-gateway secrets"
 A configuration must not reach what other programs keep, nor the key that encrypts logins.
 """
 
+_NOBODYS = "(none)"
+"""A name that no secret has."""
+
 _MISSING = (
     "there is no system keyring that works here; start one, such as GNOME Keyring or KWallet, or name one with "
     "PYTHON_KEYRING_BACKEND"
@@ -87,7 +90,20 @@ def list_secrets() -> list[str]:
         VariableError: the keyring cannot answer.
 
     """
-    return [name for name in list_names() if read_secret(name) is not None]
+    names = list_names()
+    if not names:
+        check_keyring()
+    return [name for name in names if read_secret(name) is not None]
+
+
+def check_keyring() -> None:
+    """Ask the keyring for something that it does not have.
+
+    Raises:
+        VariableError: the keyring cannot answer.
+
+    """
+    read_secret(_NOBODYS)
 
 
 def _get(name: str) -> str | None:

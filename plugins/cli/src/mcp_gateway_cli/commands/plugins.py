@@ -178,7 +178,7 @@ def _describe_options(context: ControlContext, item: Json) -> list[Json]:
     ]
 
 
-def _write_new(_context: ControlContext, arguments: Namespace, words: list[str]) -> int:
+def _write_new(context: ControlContext, arguments: Namespace, words: list[str]) -> int:
     """Write a plugin that works, to start from."""
     from mcp_gateway_cli.template import TemplateError, write_plugin
     from mcp_gateway_cli.template.installers import Environment
@@ -186,6 +186,8 @@ def _write_new(_context: ControlContext, arguments: Namespace, words: list[str])
     kind, name = _expect(words, 2, f"plugins new KIND NAME, with a kind of: {', '.join(KINDS)}")
     if kind not in KINDS:
         raise UsageError(f"there is no kind {kind!r}{suggest_word(kind, KINDS)}; kinds: {', '.join(KINDS)}")
+    if kind == _COMMAND and name in collect_commands(context.plugins, VERBS).commands:
+        raise ConfigError(f"{name!r} is taken: there is a command {name!r} already; choose another name")
     try:
         folder = write_plugin(kind, name, Path(arguments.into))
     except TemplateError as error:
@@ -197,7 +199,11 @@ def _write_new(_context: ControlContext, arguments: Namespace, words: list[str])
         return 0
     show(f"wrote {folder}; to install it where this gateway runs:", f"  {install}")
     if not environment.has_testkit:
-        show("its tests need mcp-gateway-testkit (tests/kit) from where you have the gateway")
+        show(
+            "its tests need mcp-gateway-testkit: the folder tests/kit of the gateway's sources; to install it as well, "
+            "with the path of that folder for TESTKIT:",
+            f"  {environment.install_tests_command(folder)}",
+        )
     show("to run its tests:", f"  {test}")
     return 0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import keyword
 import re
 import sys
-from importlib.metadata import entry_points
+from importlib.metadata import PackageNotFoundError, distribution, entry_points
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -66,6 +66,8 @@ def _words(kind: str, name: str) -> dict[str, str]:
     for point in entry_points(group=PROJECT, name=entry):
         if point.dist is not None and point.dist.name != name:
             raise TemplateError(f"{name!r} is taken: {point.dist.name} is installed, and offers {entry}")
+    if _is_installed(name) and not entry_points(group=PROJECT, name=entry):
+        raise TemplateError(f"{name!r} is taken: a distribution of that name is installed, and this would replace it")
     title = "".join(word.capitalize() for word in name.split("-"))
     return {
         "kind-my-plugin": entry,
@@ -74,6 +76,14 @@ def _words(kind: str, name: str) -> dict[str, str]:
         "MyPlugin": title,
         "MY_PLUGIN": package.upper(),
     }
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        distribution(name)
+    except PackageNotFoundError:
+        return False
+    return True
 
 
 def _copy(source: Traversable, target: Path, words: dict[str, str]) -> None:

@@ -6,7 +6,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -37,7 +37,13 @@ class Environment:
         Changes in the folder then count at once. Its tests come along where their testkit is.
         """
         place = str(folder) if folder.is_absolute() or folder.parts[0] == ".." else f"./{folder}"
-        wanted = ("-e", f"{place}[test]" if self.has_testkit else place)
+        return self._join_install("-e", f"{place}[test]" if self.has_testkit else place)
+
+    def install_tests_command(self, folder: Path) -> str:
+        """Return the command that installs the plugin with the testkit, at TESTKIT."""
+        return f"{replace(self, has_testkit=True).install_command(folder)} -e TESTKIT"
+
+    def _join_install(self, *wanted: str) -> str:
         if (self.prefix / "pipx_metadata.json").is_file():
             return join_words("pipx", "inject", self.prefix.name, *wanted)
         if (self.prefix / "uv-receipt.toml").is_file() or (self.has_uv and not self.has_pip):

@@ -158,10 +158,10 @@ def _plan_changes(setting: _Setting, work: _Work, *, move: bool) -> _Work:
 def _end_without_servers(work: _Work, files: Sequence[FoundFile], arguments: Namespace) -> int:
     """Say why there is nothing to do; return the exit code."""
     has_gateway = any(file.gateways for file in files)
-    failed = describe_findings(work.trials, "servers that do not work")
+    failed = {} if has_gateway else describe_findings(work.trials, "servers that do not work")
     if arguments.json:
         _show_json(work, files, [], failed or _describe_problems(work))
-    elif failed:
+    elif work.trials:
         show(f"nothing was imported: none of these servers works; {NAME} init --no-try takes them all the same")
     elif has_gateway:
         show("nothing to do: the gateway is in these programs already")
