@@ -258,7 +258,7 @@ async def test_lines_of_a_server_that_was_removed_are_shown(listening):
         async with open_running_client(endpoint) as client:
             await client.ask("logs", {"server": "removed"}, lambda _, params: lines.append(params["text"]))
             assert lines[-1] == "its last words"
-            with pytest.raises(Refusal, match=r"no server 'alpa'; did you mean 'alpha'\?.*there is: .*alpha.*removed"):
+            with pytest.raises(Refusal, match=r"no server 'alpa'; did you mean 'alpha'\?.*servers: .*alpha.*removed"):
                 await client.ask("logs", {"server": "alpa"})
 
 

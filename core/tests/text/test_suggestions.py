@@ -1,6 +1,12 @@
 """Suggestions: what somebody may have meant."""
 
-from mcp_gateway.text.suggestions import find_similar_names, format_no_match, format_suggestion, suggest_word
+from mcp_gateway.text.suggestions import (
+    find_similar_names,
+    format_no_match,
+    format_suggestion,
+    suggest_with,
+    suggest_word,
+)
 
 
 def test_near_names_come_nearest_first_in_their_own_case():
@@ -33,3 +39,8 @@ def test_a_search_without_hits_names_servers_and_tools_that_partly_match():
         "tools); tools with such a name: github__create_issue"
     )
     assert format_no_match("x", ["alpha"], []) == "there are no tools to search"
+
+
+def test_advice_follows_a_suggestion_or_stands_alone():
+    assert suggest_with("comand", ["command", "args"], "see x") == "; did you mean 'command'? see x"
+    assert suggest_with("zzz", ["command", "args"], "see x") == "; see x"

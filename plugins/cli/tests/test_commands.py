@@ -131,7 +131,7 @@ def test_a_plugin_to_load_that_is_not_installed_is_named_with_what_there_is(run,
     code, out, err = run(command)
     assert code == 1
     [line] = (out + err).splitlines()
-    said = "GATEWAY_PLUGINS: no plugin is called 'everythin'; did you mean 'everything'?; installed: "
+    said = "GATEWAY_PLUGINS: no plugin is called 'everythin'; did you mean 'everything'? installed: "
     assert said in line
     assert "everything" in line.partition("installed: ")[2]
 

@@ -76,7 +76,7 @@ def test_one_server_of_the_file_is_listed(run, file):
     code, out, err = run("list", "b")
     assert (code, [line.split()[0] for line in out.splitlines()], err) == (0, ["b", "in"], "")
     assert [one["name"] for one in json.loads(run("list", "a", "--json")[1])["servers"]] == ["a"]
-    assert run("list", "c") == (1, "", f"mcp-orchestration-gateway: {file} has no server 'c'; there is: a, b\n")
+    assert run("list", "c") == (1, "", f"mcp-orchestration-gateway: {file} has no server 'c'; servers: a, b\n")
 
 
 def test_a_url_is_added_with_its_headers(run, file):

@@ -31,5 +31,16 @@ def test_the_commands_show_what_has_changed_and_approve_it(run, servers, remote)
     code, _, complaint = run("approve", "alpha")
     assert (code, "nothing of server 'alpha' waits" in complaint) == (1, True)
     assert "nothing of tool 'read' of server 'alpha' waits" in run("approve", "alpha", "read")[2]
-    assert "no server is called 'alpa'; did you mean 'alpha'?" in run("approve", "alpa")[2]
-    assert "no server is called 'zzz'; servers: alpha" in run("approve", "zzz")[2]
+    assert "there is no server 'alpa'; did you mean 'alpha'? servers: alpha" in run("approve", "alpa")[2]
+    assert "there is no server 'zzz'; servers: alpha" in run("approve", "zzz")[2]
+    assert "nothing of tool 'read' of server 'alpha' waits" in run("approve", "alpha", "alpha__read")[2]
+    for name in ("raed", "alpha__raed"):
+        said = "server 'alpha' has no pinned tool 'raed'; did you mean 'read'? see mcp-orchestration-gateway pins"
+        assert said in run("approve", "alpha", name)[2]
+
+
+def test_a_server_that_is_switched_off_is_said_to_be_so(run, servers):
+    servers({"name": "off", "transport": "memory", "enabled": False}, {"name": "bad", "args": []})
+    said = "server 'off' is disabled: \"enabled\" is false; to switch it on: mcp-orchestration-gateway enable off\n"
+    assert run("approve", "off")[2].endswith(said)
+    assert "server 'bad' is disabled: it needs \"command\"" in run("approve", "bad")[2]

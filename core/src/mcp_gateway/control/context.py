@@ -28,7 +28,8 @@ from mcp_gateway.plugin import AuthStrategy, Bound, ConfigError, GatewayClient, 
 from mcp_gateway.plugin_host.loader import LoadedPlugins, load_plugins
 from mcp_gateway.plugin_host.providers import Providers
 from mcp_gateway.plugin_host.variable_sources import SERVING_SECONDS
-from mcp_gateway.text.suggestions import suggest_word
+from mcp_gateway.protocol.implementation import NAME
+from mcp_gateway.text.suggestions import suggest_with
 
 
 @dataclass(frozen=True)
@@ -139,9 +140,16 @@ class ControlContext:
         """
         specs = {spec.name: spec for spec in self.servers.specs}
         if server not in specs:
-            there = f"there is: {', '.join(specs) or 'none'}"
-            raise ConfigError(f"there is no server {server!r}{suggest_word(server, sorted(specs))}; {there}")
+            self._refuse_disabled(server)
+            there = f"servers: {', '.join(specs) or 'none'}"
+            raise ConfigError(f"there is no server {server!r}{suggest_with(server, sorted(specs), there)}")
         return specs[server]
+
+    def _refuse_disabled(self, server: str) -> None:
+        for each in self.servers.disabled:
+            if each.name == server:
+                advice = f"; to switch it on: {NAME} enable {server}" if each.on_purpose else ""
+                raise ConfigError(f"server {server!r} is disabled: {each.reason}{advice}")
 
     def find_auth(self, server: str) -> Bound[AuthStrategy] | None:
         """Return the auth strategy of a server, or None."""
@@ -187,6 +195,6 @@ def _unknown(variable: str, names: Collection[str], loaded: LoadedPlugins) -> li
     installed = {*loaded.origins, *(origin.plugin for origin in (*loaded.left_out, *loaded.faulty_origins))}
     there = f"installed: {', '.join(sorted(installed)) or 'none'}"
     return [
-        f"environment: {variable}: no plugin is called {name!r}{suggest_word(name, sorted(installed))}; {there}"
+        f"environment: {variable}: no plugin is called {name!r}{suggest_with(name, sorted(installed), there)}"
         for name in sorted({*names} - installed)
     ]

@@ -17,9 +17,11 @@ from mcp_gateway.control.terminal import show, show_json
 from mcp_gateway.pinning.pins import Pins
 from mcp_gateway.pinning.store import PinStore, open_pin_store, pin_name
 from mcp_gateway.plugin import ConfigError
+from mcp_gateway.protocol.implementation import NAME
+from mcp_gateway.protocol.tool_names import SEPARATOR
 from mcp_gateway.sessions.server_plugins import open_product
 from mcp_gateway.text.hints import NO_SERVERS
-from mcp_gateway.text.suggestions import find_similar_names, format_suggestion
+from mcp_gateway.text.suggestions import suggest_with
 
 
 def show_pins(context: ControlContext, arguments: Any) -> int:
@@ -65,15 +67,13 @@ def _as_json(pins: Pins) -> dict[str, object]:
 
 async def _approve(context: ControlContext, arguments: Any) -> int:
     server, tool = arguments.server, arguments.tool
-    specs = {spec.name: spec for spec in context.servers.specs}
-    if server not in specs:
-        near = find_similar_names(server, specs, 1)
-        advice = format_suggestion(near) or f"servers: {', '.join(specs) or 'none'}"
-        raise ConfigError(f"no server is called {server!r}; {advice}")
+    spec = context.find_spec(server)
     approved: dict[str, str] = {}
     async with _shelf(context) as shelf:
+        if tool is not None:
+            tool = _find_pinned(spec, tool, await _load_all_pins(shelf, spec))
         for personal in (False, True):
-            name = pin_name(specs[server], personal=personal)
+            name = pin_name(spec, personal=personal)
             pins = await shelf.load(name)
             changed = {one: pin for one, pin in pins.items() if pin.pending and tool in (None, one)}
             if changed:
@@ -88,6 +88,20 @@ async def _approve(context: ControlContext, arguments: Any) -> int:
     show(*(f"approved: {one}: {change}" for one, change in approved.items()))
     show("a running gateway notices when it next asks the server: at the next call of such a tool, at the latest")
     return 0
+
+
+def _find_pinned(spec: ServerSpec, tool: str, pins: Pins) -> str:
+    """Return the name of a pinned tool, also by its full name.
+
+    Raises:
+        ConfigError: there is none.
+
+    """
+    name = tool if tool in pins else tool.removeprefix(f"{spec.namespace}{SEPARATOR}")
+    if name not in pins:
+        advice = f"see {NAME} pins"
+        raise ConfigError(f"server {spec.name!r} has no pinned tool {name!r}{suggest_with(name, pins, advice)}")
+    return name
 
 
 async def _load_all_pins(shelf: PinStore, spec: ServerSpec) -> Pins:

@@ -22,7 +22,7 @@ from mcp_gateway.protocol.raw_json import Fields
 from mcp_gateway.runtime.log_buffer import BUFFER
 from mcp_gateway.server.lazy_server import GatewayLazyServer
 from mcp_gateway.server.pipeline.notification_queue import NotificationQueue
-from mcp_gateway.text.suggestions import suggest_word
+from mcp_gateway.text.suggestions import suggest_with
 
 Json = dict[str, Any]
 
@@ -140,8 +140,8 @@ class Methods:
         names = sorted({*(name for name, _ in self.gateway.registry.states.items()), *BUFFER.servers()})
         if server in names:
             return server
-        there = f"there is: {', '.join(names) or 'none'}"
-        raise ConfigError(f"that gateway has no server {server!r}{suggest_word(server, names)}; {there}")
+        there = f"servers: {', '.join(names) or 'none'}"
+        raise ConfigError(f"that gateway has no server {server!r}{suggest_with(server, names, there)}")
 
     async def _request(self, params: Mapping[str, Any], asker: Asker) -> Json:
         """Answer an MCP request, as for a client over stdio.

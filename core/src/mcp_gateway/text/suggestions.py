@@ -46,6 +46,11 @@ def suggest_word(word: str, known: Iterable[str]) -> str:
     return f"; {format_suggestion(near)}" if near else ""
 
 
+def suggest_with(word: str, known: Iterable[str], advice: str) -> str:
+    """Return `; did you mean 'x'? advice`, or else `; advice`."""
+    return f"{suggest_word(word, known) or ';'} {advice}"
+
+
 def suggest_variable(name: str, known: Iterable[str]) -> str:
     """Return `; did you mean 'X'?` for the nearest environment variable.
 

@@ -103,5 +103,5 @@ def test_a_program_is_found_by_its_name_in_any_spelling(typed):
 
 
 def test_a_program_that_is_not_known_gets_a_suggestion():
-    with pytest.raises(ConfigError, match=r"no program is called 'cursr'; did you mean 'cursor'\?; known: claude-desk"):
+    with pytest.raises(ConfigError, match=r"no program is called 'cursr'; did you mean 'cursor'\? known: claude-desk"):
         find_program("cursr")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mcp_gateway.plugin import ConfigError
-from mcp_gateway.text.suggestions import suggest_word
+from mcp_gateway.text.suggestions import suggest_with
 from mcp_gateway_cli.clients import entry_forms as forms
 from mcp_gateway_cli.clients.entry_forms import WriteEntryFn
 from mcp_gateway_cli.clients.machine import Machine
@@ -220,7 +220,8 @@ def find_program(name: str) -> ClientProgram:
         if wanted in {_fold(program.name), _fold(program.title)}:
             return program
     known = [program.name for program in PROGRAMS]
-    raise ConfigError(f"no program is called {name!r}{suggest_word(name, known)}; known: {', '.join(known)}")
+    there = f"known: {', '.join(known)}"
+    raise ConfigError(f"no program is called {name!r}{suggest_with(name, known, there)}")
 
 
 def _fold(name: str) -> str:

@@ -18,7 +18,7 @@ from mcp_gateway.plugin_host.loader import Origin
 from mcp_gateway.plugin_host.providers import EVERYTHING
 from mcp_gateway.plugin_host.variable_sources import KIND
 from mcp_gateway.protocol.implementation import NAME
-from mcp_gateway.text.suggestions import suggest_word
+from mcp_gateway.text.suggestions import suggest_with
 from mcp_gateway_cli.output.tables import show_table
 from mcp_gateway_cli.plugin_verbs import KINDS
 from mcp_gateway_cli.verbs import VERBS
@@ -49,8 +49,8 @@ def run(context: ControlContext, arguments: Namespace) -> int:
     }
     if action not in actions:
         raise UsageError(
-            f"there is no action {action!r}{suggest_word(action, actions)}; "
-            "it is one of: list, info NAME, new KIND NAME"
+            f"there is no action {action!r}"
+            f"{suggest_with(action, actions, 'it is one of: list, info NAME, new KIND NAME')}"
         )
     return actions[action](context, arguments, words)
 
@@ -138,7 +138,7 @@ def _show_one(context: ControlContext, arguments: Namespace, words: list[str]) -
     found = [item for item in installed if name in (item["name"], item["plugin"], item["distribution"])]
     if not found:
         names = sorted({item["name"] for item in installed})
-        raise ConfigError(f"no plugin is called {name!r}{suggest_word(name, names)}; see: {NAME} plugins")
+        raise ConfigError(f"no plugin is called {name!r}{suggest_with(name, names, f'see: {NAME} plugins')}")
     described = [
         {**item, "select": _describe_selection(item), "options": _describe_options(context, item)} for item in found
     ]
@@ -185,7 +185,8 @@ def _write_new(context: ControlContext, arguments: Namespace, words: list[str]) 
 
     kind, name = _expect(words, 2, f"plugins new KIND NAME, with a kind of: {', '.join(KINDS)}")
     if kind not in KINDS:
-        raise UsageError(f"there is no kind {kind!r}{suggest_word(kind, KINDS)}; kinds: {', '.join(KINDS)}")
+        kinds = f"kinds: {', '.join(KINDS)}"
+        raise UsageError(f"there is no kind {kind!r}{suggest_with(kind, KINDS, kinds)}")
     if kind == _COMMAND and name in collect_commands(context.plugins, VERBS).commands:
         raise ConfigError(f"{name!r} is taken: there is a command {name!r} already; choose another name")
     try:

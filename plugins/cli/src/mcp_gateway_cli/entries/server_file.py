@@ -15,7 +15,7 @@ from mcp_gateway.config.forms.recognition import describe_stranger, find_servers
 from mcp_gateway.config.forms.values import SWITCHES, is_switched_on
 from mcp_gateway.control.context import ControlContext
 from mcp_gateway.plugin import ConfigError
-from mcp_gateway.text.suggestions import suggest_word
+from mcp_gateway.text.suggestions import suggest_with
 from mcp_gateway_cli.clients.own_file import find_own_file
 from mcp_gateway_cli.editing.document import Document
 from mcp_gateway_cli.editing.files import EditableFile, open_file
@@ -89,8 +89,8 @@ class EntryFile:
         if (found := self.get(name)) is not None:
             return found
         names = [entry.name for entry in self.entries]
-        there = f"there is: {', '.join(names) or 'none'}"
-        raise ConfigError(f"{self.path} has no server {name!r}{suggest_word(name, names)}; {there}")
+        there = f"servers: {', '.join(names) or 'none'}"
+        raise ConfigError(f"{self.path} has no server {name!r}{suggest_with(name, names, there)}")
 
     def get(self, name: str) -> Entry | None:
         """Return the entry of a server, by its name or title."""

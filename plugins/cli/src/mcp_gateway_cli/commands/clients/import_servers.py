@@ -12,7 +12,7 @@ from mcp_gateway.control.report import USAGE, describe_findings
 from mcp_gateway.control.terminal import complain, show, show_json
 from mcp_gateway.plugin import ConfigError
 from mcp_gateway.plugin_host.variable_sources import VariableSources
-from mcp_gateway.text.suggestions import suggest_word
+from mcp_gateway.text.suggestions import suggest_with
 from mcp_gateway_cli.clients.application import write_changes
 from mcp_gateway_cli.clients.changes import FileChange, add_servers
 from mcp_gateway_cli.clients.imports import ImportPlan, plan_import, read_existing
@@ -109,7 +109,8 @@ def _select(files: Sequence[FoundFile], names: Sequence[str]) -> list[FoundFile]
     known = [server.title for file in files for server in file.servers]
     for name in names:
         if name not in known:
-            raise ConfigError(f"there is no server {name!r}{suggest_word(name, known)}; there is: {', '.join(known)}")
+            there = f"servers: {', '.join(known) or 'none'}"
+            raise ConfigError(f"there is no server {name!r}{suggest_with(name, known, there)}")
     if not names:
         return list(files)
     return [replace(file, servers=tuple(each for each in file.servers if each.title in names)) for file in files]
