@@ -62,14 +62,24 @@ def test_without_the_testkit_it_is_said_what_tests_need(run, installed, tmp_path
     assert lines[at + 2] == "to run its tests:"
 
 
-@pytest.mark.usefixtures("installed")
 @pytest.mark.parametrize(
     "kind, name, said",
     [
-        ("command", "list", "'list' is taken: there is a command 'list' already"),
-        ("command", "plugins", "'plugins' is taken: there is a command 'plugins' already"),
-        ("ranker", "mcp-gateway-cli", "'mcp-gateway-cli' is taken: a distribution of that name is installed"),
-        ("command", "filelock", "'filelock' is taken: a distribution of that name is installed"),
+        ("command", "list", "'list' is taken: there is the command 'list' already"),
+        ("command", "plugins", "'plugins' is taken: there is the command 'plugins' already"),
+        ("command", "approve", "'approve' is taken: there is the command 'approve' already"),
+        ("command", "login", "'login' is taken: there is the command 'login' already"),
+        ("ranker", "bm25", "'bm25' is taken: there is the ranker 'bm25' already"),
+        ("storage", "memory", "'memory' is taken: there is the storage backend 'memory' already"),
+        ("auth", "oauth", "'oauth' is taken: there is the auth strategy 'oauth' already"),
+        ("auth", "forward", "'forward' is taken: there is the auth strategy 'forward' already"),
+        ("auth", "none", "'none' is taken: there is the auth strategy 'none' already"),
+        ("client-transport", "sse", "'sse' is taken: there is the client transport 'sse' already"),
+        ("server-transport", "shared", "'shared' is taken: there is the server transport 'shared' already"),
+        ("variables", "keyring", "'keyring' is taken: there is the variable source 'keyring' already"),
+        ("ranker", "mcp-gateway-cli", "'mcp-gateway-cli' is taken: mcp-gateway-cli is installed, and the plugin would"),
+        ("command", "filelock", "'filelock' is taken: filelock is installed, and the plugin would replace it"),
+        ("command", "yaml", "'yaml' is taken: PyYAML is installed, and has a module yaml"),
     ],
 )
 def test_a_name_that_could_not_be_installed_beside_the_rest_is_refused(run, tmp_path, kind, name, said):

@@ -38,6 +38,15 @@ _SELECTIONS = {
 }
 """How each kind is selected; {} is the plugin's name."""
 
+_LISTED_AS = {
+    "storage": "storage backend",
+    "auth": "auth strategy",
+    "client-transport": "client transport",
+    "server-transport": "server transport",
+    "variables": KIND,
+}
+"""How a kind of `plugins new` is listed, where that is another word."""
+
 
 def run(context: ControlContext, arguments: Namespace) -> int:
     """Run the action that the first word names."""
@@ -187,8 +196,9 @@ def _write_new(context: ControlContext, arguments: Namespace, words: list[str]) 
     if kind not in KINDS:
         kinds = f"kinds: {', '.join(KINDS)}"
         raise UsageError(f"there is no kind {kind!r}{suggest_with(kind, KINDS, kinds)}")
-    if kind == _COMMAND and name in collect_commands(context.plugins, VERBS).commands:
-        raise ConfigError(f"{name!r} is taken: there is a command {name!r} already; choose another name")
+    if name in _list_names(context, kind):
+        listed = _LISTED_AS.get(kind, kind)
+        raise ConfigError(f"{name!r} is taken: there is the {listed} {name!r} already; choose another name")
     try:
         folder = write_plugin(kind, name, Path(arguments.into))
     except TemplateError as error:
@@ -207,6 +217,15 @@ def _write_new(context: ControlContext, arguments: Namespace, words: list[str]) 
         )
     show("to run its tests:", f"  {test}")
     return 0
+
+
+def _list_names(context: ControlContext, kind: str) -> set[str]:
+    """Return the names that select something of a kind already."""
+    if kind == _COMMAND:
+        return {*collect_commands(context.plugins, VERBS).commands}
+    listed = _LISTED_AS.get(kind, kind)
+    reserved = {"none"} if kind == "auth" else set()
+    return reserved | {item["name"] for item in _list_plugins(context) if item["kind"] == listed}
 
 
 def _expect(words: list[str], count: int, usage: str) -> list[str]:

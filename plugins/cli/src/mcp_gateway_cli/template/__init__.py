@@ -5,7 +5,8 @@ from __future__ import annotations
 import keyword
 import re
 import sys
-from importlib.metadata import PackageNotFoundError, distribution, entry_points
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, distribution, entry_points, packages_distributions
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -63,11 +64,8 @@ def _words(kind: str, name: str) -> dict[str, str]:
     if keyword.iskeyword(package) or package in sys.stdlib_module_names or package in _TAKEN:
         raise TemplateError(f"{name!r} cannot be a plugin's name: Python has a module or a word called {package!r}")
     entry = f"{PREFIXES[kind]}-{name}"
-    for point in entry_points(group=PROJECT, name=entry):
-        if point.dist is not None and point.dist.name != name:
-            raise TemplateError(f"{name!r} is taken: {point.dist.name} is installed, and offers {entry}")
-    if _is_installed(name) and not entry_points(group=PROJECT, name=entry):
-        raise TemplateError(f"{name!r} is taken: a distribution of that name is installed, and this would replace it")
+    if owner := _find_owner(name, package, entry):
+        raise TemplateError(f"{name!r} is taken: {owner}; choose another name")
     title = "".join(word.capitalize() for word in name.split("-"))
     return {
         "kind-my-plugin": entry,
@@ -78,12 +76,15 @@ def _words(kind: str, name: str) -> dict[str, str]:
     }
 
 
-def _is_installed(name: str) -> bool:
-    try:
-        distribution(name)
-    except PackageNotFoundError:
-        return False
-    return True
+def _find_owner(name: str, package: str, entry: str) -> str:
+    """Describe what is installed under one of a new plugin's names, if anything."""
+    for point in entry_points(group=PROJECT, name=entry):
+        if point.dist is not None:
+            return f"{point.dist.name} is installed, and offers {entry}"
+    with suppress(PackageNotFoundError):
+        return f"{distribution(name).name} is installed, and the plugin would replace it"
+    owners = packages_distributions().get(package)
+    return f"{owners[0]} is installed, and has a module {package}" if owners else ""
 
 
 def _copy(source: Traversable, target: Path, words: dict[str, str]) -> None:
