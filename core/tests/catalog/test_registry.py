@@ -27,6 +27,10 @@ def test_a_server_that_nobody_has_asked_says_how_to_ask_it(registry):
 
 
 def test_a_server_that_somebody_has_switched_off_is_not_missed():
+    registry = Registry.of((), (DisabledServer("off", SWITCHED_OFF, on_purpose=True), DisabledServer("bad", "no")))
+    assert registry.switched_off == {"off"}
+    registry.replace({}, (DisabledServer("off", SWITCHED_OFF), DisabledServer("bad", "no", on_purpose=True)))
+    assert registry.switched_off == {"bad"}
     registry = Registry.of((), (DisabledServer("off", SWITCHED_OFF, on_purpose=True),))
     assert registry.notes() == []
 

@@ -85,6 +85,26 @@ def test_a_gateway_that_gives_no_status_is_named(run, verb):
         assert (code, f"no gateway of yours runs with process 1; running: {PARENT}" in err) == (1, True)
 
 
+OFF = {"name": "off", "state": "disabled", "since": 0, "reason": "", "tools": 0, "refused": [], "left_out": []}
+
+
+@pytest.mark.parametrize(
+    "on_purpose, expected, said",
+    [
+        ({"on_purpose": True}, 0, "0 of 0 servers work, 1 switched off"),
+        ({"on_purpose": False}, 1, "0 of 1 servers work"),
+        ({}, 1, "0 of 1 servers work"),
+    ],
+)
+def test_a_server_that_is_switched_off_is_none_that_does_not_work(run, on_purpose, expected, said):
+    with answering(status=[{"result": {**STATUS, "servers": [OFF | on_purpose]}}]):
+        code, out, _ = run("servers")
+        assert (code, out.splitlines()[-1]) == (expected, said)
+        code, out, _ = run("servers", "--json")
+        assert (code, "error" in json.loads(out)) == (expected, bool(expected))
+        assert run("status")[1].splitlines()[-1] == said
+
+
 def test_missed_lines_are_told_beside_the_log(run):
     line = {"method": "line", "params": {"server": "", "text": json.dumps({"event": "ready", "level": "info"})}}
     with answering(logs=[line, {"method": "missed", "params": {"lines": 7}}, line, {"result": {}}]):

@@ -76,7 +76,7 @@ def test_the_state_of_every_server_is_shown_with_reason_and_time(run, servers, r
     code, out, _ = run("servers", "--start")
     assert code == 1
     assert [line.split()[0] for line in out.splitlines()] == ["alpha", "beta", "off", "1"]
-    assert out.splitlines()[-1] == "1 of 3 servers work"
+    assert out.splitlines()[-1] == "1 of 2 servers work, 1 switched off"
     assert "it wants the caller's own Authorization header" in out
     assert '"enabled" is false' in out
     servers({"name": "alpha", "transport": "memory"}, {"name": "off", "transport": "memory", "enabled": False})

@@ -24,7 +24,7 @@ class Registry:
     """Registry of servers in configuration order.
 
     `notices` explain why there are fewer servers than the user may expect. `config_problem` says why the file, as it is
-    now, is not used.
+    now, is not used. `switched_off` are the names of servers that are disabled on purpose.
     """
 
     specs: Mapping[str, ServerSpec]
@@ -34,6 +34,7 @@ class Registry:
     events: GatewayEvents = field(default_factory=GatewayEvents)
     admission: Admission = field(default_factory=Admission)
     config_problem: str = ""
+    switched_off: frozenset[str] = frozenset()
 
     @classmethod
     def of(
@@ -49,6 +50,7 @@ class Registry:
             notices=notices,
             events=events or GatewayEvents(),
             admission=Admission(Reservations.of(specs, disabled)),
+            switched_off=_list_switched_off(disabled),
         )
         for spec in specs:
             registry.mark(spec.name, State.IDLE, _NOT_ASKED)
@@ -66,6 +68,7 @@ class Registry:
         """Replace the servers, keeping the listings of unchanged endpoints."""
         before, self.specs, self.notices, self.config_problem = self.specs, dict(specs), notices, ""
         self.admission.reservations = Reservations.of(specs.values(), disabled)
+        self.switched_off = _list_switched_off(disabled)
         listings = {
             name: listing for name in specs if (listing := self._keep_valid(before.get(name), specs[name])) is not None
         }
@@ -150,6 +153,10 @@ def _describe_left_out(listing: Listing) -> str:
 def _join(lines: list[str]) -> str:
     more = len(lines) - MAX_REFUSED
     return f"{'; '.join(lines[:MAX_REFUSED])}{f'; and {more} more' if more > 0 else ''}"
+
+
+def _list_switched_off(disabled: tuple[DisabledServer, ...]) -> frozenset[str]:
+    return frozenset(server.name for server in disabled if server.on_purpose)
 
 
 def _note(server: str, state: ServerState, *, known: bool) -> str:

@@ -189,6 +189,7 @@ def describe_servers(registry: Registry) -> list[Json]:
         {
             "name": name,
             "state": state.name.value,
+            "on_purpose": name in registry.switched_off,
             "since": state.since,
             "reason": state.brief(name),
             "tools": sum(1 for _ in listings[name].shown(TOOLS)) if name in listings else 0,

@@ -208,7 +208,7 @@ def test_a_file_without_servers_is_told_of_a_near_miss(problem, written, said):
 
 @pytest.mark.parametrize("written", ['[{"name": "a"}]', "3", "null", '"text"'])
 def test_a_file_that_holds_no_object_says_what_it_must_hold(problem, written):
-    assert 'it must hold a JSON object, such as {"servers": []}' in problem(written)
+    assert "it must hold a JSON object, which stands in braces: { ... }" in problem(written)
 
 
 @pytest.mark.parametrize("written", ["{}", '{"servers": 3}', '{"mcpServers": "x"}', '{"server": []}'])

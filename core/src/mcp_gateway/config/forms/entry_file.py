@@ -112,7 +112,7 @@ def _read_document(path: Path, check: CheckFn | None) -> tuple[dict[str, Any], l
     if isinstance(document, list) and any(map(looks_like_entry, document)):
         document = {"servers": document}
     if not isinstance(document, dict):
-        raise ConfigError('it must hold a JSON object, such as {"servers": []}')
+        raise ConfigError("it must hold a JSON object, which stands in braces: { ... }")
     return document, warnings
 
 

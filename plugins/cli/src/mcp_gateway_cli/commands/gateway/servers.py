@@ -68,8 +68,7 @@ async def _start(context: ControlContext, arguments: Namespace) -> int:
     warn_if_no_servers(context)
     async with open_client_with_progress(context, LOOK_SECONDS) as client:
         found = describe_servers(client.running.gateway.registry)
-    on_purpose = {server.name for server in context.servers.disabled if server.on_purpose}
-    wrong = [item for item in found if _is_wrong(item) and item["name"] not in on_purpose]
+    wrong = [item for item in found if _is_wrong(item)]
     if arguments.json:
         show_json({"servers": found, **describe_findings(wrong, _PROBLEMS)})
     else:
@@ -78,4 +77,4 @@ async def _start(context: ControlContext, arguments: Namespace) -> int:
 
 
 def _is_wrong(item: Json) -> bool:
-    return item["state"] in {*WRONG, State.STARTING, State.DISABLED}
+    return item["state"] in {*WRONG, State.STARTING, State.DISABLED} and not item.get("on_purpose")

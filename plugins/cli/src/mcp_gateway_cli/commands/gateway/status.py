@@ -96,7 +96,8 @@ def show_server_table(servers: list[Json]) -> None:
             for what in (*item["refused"], *item["left_out"]):
                 show(f"{item['name']}: its {what}")
         usable = sum(item["state"] in ("ready", "degraded") for item in servers)
-        show(f"{usable} of {len(servers)} servers work")
+        off = sum(bool(item.get("on_purpose")) for item in servers)
+        show(f"{usable} of {len(servers) - off} servers work{f', {off} switched off' if off else ''}")
     else:
         show(NO_SERVERS)
 
