@@ -86,6 +86,13 @@ def test_what_follows_two_hyphens_is_taken_as_it_is(words, name, rest, env):
         ("tols", "there is no command 'tols'; did you mean 'tools'?"),
         ("tools --sever x", "unknown option '--sever'; did you mean '--server'?"),
         ("tools --serverx=x", "unknown option '--serverx=x'; did you mean '--server'?"),
+        (
+            "add t mcp-server-time --local-timezone UTC",
+            "'--local-timezone'; put -- before a command with its options (see",
+        ),
+        ("add t npx -y server", "'-y'; put -- before a command with its options (see"),
+        ("add t x --forse", "'--forse'; did you mean '--force'?"),
+        ("remove t --nope", "'--nope' (see"),
         ("check now", "'now' is one word too many: it takes options only"),
         ("approve a b c", "'c' is one word too many: it takes SERVER TOOL"),
         ("LS", "there is no command 'LS'; did you mean 'list'?"),

@@ -37,7 +37,13 @@ class _Parser(argparse.ArgumentParser):
         option = first.partition("=")[0]
         if (meant := _OTHER_OPTIONS.get(option)) in self._option_string_actions:
             return f"unknown option {first!r}; did you mean {meant!r}?"
-        return f"unknown option {first!r}{suggest(option, self._option_string_actions)}"
+        hint = suggest(option, self._option_string_actions) or self._describe_separator()
+        return f"unknown option {first!r}{hint}"
+
+    def _describe_separator(self) -> str:
+        """Describe where `--` belongs, if a command with options may follow it."""
+        takes_command = any("after --" in str(action.help) for action in self._get_positional_actions())
+        return "; put -- before a command with its options" if takes_command else ""
 
 
 def suggest(word: str, known: Iterable[str]) -> str:
