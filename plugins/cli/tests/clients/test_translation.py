@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
+from mcp_gateway_cli.clients.programs import ClientProgram, find_program
+from mcp_gateway_cli.clients.survey import inspect_file
 from mcp_gateway_cli.clients.translation import translate_entry
 
 from mcp_gateway.config.forms.entry_file import read_entry_file
@@ -74,6 +76,74 @@ def test_paths_that_begin_at_the_file_become_whole(translate, tmp_path):
         "cwd": str(tmp_path / "w"),
         "envFile": "~/e",
     }
+
+
+FOLDERS = {
+    "an argument": {"args": ["-y", "${workspaceFolder}"]},
+    "within an argument": {"args": ["--root=${workspaceRoot}/src"]},
+    "of several": {"args": ["${workspaceFolder:api}"]},
+    "its name": {"env": {"PROJECT": "${workspaceFolderBasename}"}},
+    "the cwd": {"cwd": "${workspaceFolder}"},
+    "where the program runs": {"env": {"ROOT": "${cwd}"}},
+    "an open file": {"args": ["${file}"]},
+    "a folder of a file": {"args": ["${fileDirname}"]},
+    "a project's": {"env": {"ROOT": "${CLAUDE_PROJECT_DIR:-.}"}},
+    "a file of variables": {"envFile": "${workspaceFolder}/.env"},
+    "a URL": {"command": None, "url": "http://127.0.0.1:1/${workspaceFolderBasename}"},
+    "a header": {"command": None, "url": "http://127.0.0.1:1/", "headers": {"X-Root": "${workspaceFolder}"}},
+    "a relative cwd": {"cwd": "."},
+    "a relative command": {"command": "./bin/x"},
+    "a relative file of variables": {"envFile": ".env"},
+}
+
+
+@pytest.fixture
+def read_both(tmp_path, monkeypatch):
+    """Read an entry in a program's user-wide file and in a project's; return the two servers."""
+
+    def read(keys):
+        program = find_program("cursor")
+        found = []
+        for folder in (tmp_path / "home", tmp_path / "project"):
+            path = folder / ".cursor" / "mcp.json"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps({"mcpServers": {"x": {"command": "x", **keys}}}), encoding="utf-8")
+            monkeypatch.setenv("HOME", str(tmp_path / "home"))
+            owner = program if folder.name == "home" else ClientProgram(name="", title="", find_files=lambda _: ())
+            (server,) = inspect_file(owner, path).servers
+            found.append(server)
+        return found
+
+    return read
+
+
+@pytest.mark.parametrize("kind", FOLDERS)
+def test_what_depends_on_the_open_folder_stays_in_the_program_but_not_in_a_project(read_both, kind, tmp_path):
+    in_program, in_project = read_both(FOLDERS[kind])
+    assert in_program.entry is None
+    assert in_program.problem.startswith("only that program knows ")
+    assert "to have it for one folder, add it with that folder" in in_program.problem
+    assert in_project.entry is not None
+    assert str(tmp_path / "home") not in json.dumps(in_project.entry)
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"args": ["${userHome}/notes", "${HOME}", "~/x", ".", "${env:ROOT}"]},
+        {"cwd": "~/notes", "envFile": "${userHome}/e"},
+        {"cwd": "/srv", "command": "/opt/x", "env": {"PWD": "${PWD}"}},
+    ],
+)
+def test_what_is_the_same_in_every_folder_is_moved(read_both, keys):
+    in_program, _ = read_both(keys)
+    assert in_program.problem == ""
+    assert {key: in_program.entry[key] for key in keys} == keys
+
+
+def test_a_file_that_is_named_beside_it_becomes_whole(translate, tmp_path):
+    entry, _, _ = translate("opencode.json", {"mcp": {"x": {"type": "local", "command": ["x", "{file:./key}"]}}})
+    assert entry["args"] == [f"${{file:{tmp_path}/key}}"]
 
 
 def test_an_input_with_a_default_becomes_its_default(translate):

@@ -52,6 +52,12 @@ UNMOVABLE = {
         {"servers": {"gateway": GATEWAY, "own": {"command": "x", "env": {"KEY": "${input:key}"}}}},
         "only that program can ask for its input 'key'",
     ),
+    "an open folder": (
+        "Cursor",
+        ".cursor/mcp.json",
+        {"mcpServers": {"gateway": GATEWAY, "own": {"command": "x", "args": ["${workspaceFolder}"]}}},
+        "only that program knows its folder, ${workspaceFolder}",
+    ),
     "an extension": (
         "Zed",
         ".config/zed/settings.json",

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mcp_gateway.config.forms.entries import RawEntry
-from mcp_gateway.control.client_files import read_client_file
+from mcp_gateway.control.client_files import ClientFile, read_client_file
 from mcp_gateway.loops.commands import find_programs
 from mcp_gateway.loops.programs import is_gateway_program
 from mcp_gateway.plugin import ConfigError
@@ -84,7 +84,10 @@ def _is_folder(path: Path) -> bool:
 
 
 def inspect_file(program: ClientProgram, path: Path) -> FoundFile:
-    """Return the servers of a program's file, or its problem."""
+    """Return the servers of a program's file, or its problem.
+
+    A file of no program in particular lies in a project, where its paths begin.
+    """
     try:
         file = read_client_file(path)
     except ConfigError as error:
@@ -92,7 +95,7 @@ def inspect_file(program: ClientProgram, path: Path) -> FoundFile:
         return FoundFile(program, path, problem=problem)
     gateways = tuple((raw.place, raw.title) for raw in file.entries if is_gateway(raw.keys))
     servers = tuple(
-        _inspect_server(raw, file.folder, file.questions) for raw in file.entries if not is_gateway(raw.keys)
+        _inspect_server(raw, file, is_user_wide=bool(program.name)) for raw in file.entries if not is_gateway(raw.keys)
     )
     return FoundFile(program, path, servers, gateways, file.elsewhere)
 
@@ -106,14 +109,14 @@ def is_gateway(keys: Mapping[str, Any]) -> bool:
     return any(map(is_gateway_program, find_programs([str(word) for word in words])))
 
 
-def _inspect_server(raw: RawEntry, folder: Path, questions: Mapping[str, Any]) -> FoundServer:
+def _inspect_server(raw: RawEntry, file: ClientFile, *, is_user_wide: bool) -> FoundServer:
     title = raw.title or str(raw.keys.get("name", ""))
     if raw.keys.get("enabled") is False:
         return FoundServer(title, raw.place, problem=raw.unclear or "it is switched off there", is_off=True)
     if raw.unclear:
         return FoundServer(title, raw.place, problem=raw.unclear)
     try:
-        entry = translate_entry(raw, folder, questions)
+        entry = translate_entry(raw, file.folder, file.questions, is_user_wide=is_user_wide)
     except ConfigError as error:
         return FoundServer(title, raw.place, problem=str(error))
     return FoundServer(title, raw.place, entry, warnings=raw.warnings)

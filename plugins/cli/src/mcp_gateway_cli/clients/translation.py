@@ -21,19 +21,32 @@ Entry = dict[str, Any]
 _WORKSPACE = re.compile(r"\$\{(workspaceFolder|workspaceRoot|cwd)\}")
 _WORKSPACE_NAME = "${workspaceFolderBasename}"
 _INPUT = re.compile(r"\$\{input:([^}]+)\}")
+_FILE = re.compile(r"\$\{file:([^}]+)\}")
+_OF_OPEN_FOLDER = re.compile(
+    r"\$\{((workspaceFolder|workspaceFolderBasename|workspaceRoot|workspaceRootFolderName|cwd|fileWorkspaceFolder"
+    r"|fileWorkspaceFolderBasename|relativeFile|relativeFileDirname)(:[^}]*)?|CLAUDE_PROJECT_DIR(:-[^}]*)?"
+    r"|file|fileDirname|fileDirnameBasename|fileBasename|fileBasenameNoExtension|fileExtname)\}"
+)
+"""Variables that come to something else in each folder that a program has open."""
+_ADVICE = f"to have it for one folder, add it with that folder: {NAME} add NAME -- COMMAND"
 _WILDCARD = re.compile(r"[*?\[]")
 _ORDER = ("name", "transport", "command", "args", "env", "cwd", "url")
 
 
-def translate_entry(raw: RawEntry, folder: Path, questions: Mapping[str, InputQuestion]) -> Entry:
+def translate_entry(
+    raw: RawEntry, folder: Path, questions: Mapping[str, InputQuestion], *, is_user_wide: bool = False
+) -> Entry:
     """Return an entry with the same meaning in another file.
 
-    `folder` is where the relative paths of its file begin.
+    `folder` is where the relative paths of its file begin. One that is `is_user_wide` has none: they begin in the
+    folder that its program has open.
 
     Raises:
         ConfigError: it cannot be written so; the message says why.
 
     """
+    if is_user_wide:
+        _refuse_open_folder(raw.keys)
     keys = _place(dict(raw.keys), folder)
     keys = {key: _settle_text(value, folder, questions) for key, value in keys.items()}
     if keys.get("transport") == ("stdio" if "command" in keys else "http"):
@@ -47,10 +60,37 @@ def translate_entry(raw: RawEntry, folder: Path, questions: Mapping[str, InputQu
     return first | {key: value for key, value in keys.items() if key not in first}
 
 
+def _refuse_open_folder(keys: Mapping[str, Any]) -> None:
+    """Refuse an entry that depends on the folder that is open."""
+    used = next(filter(None, map(_OF_OPEN_FOLDER.search, _list_texts(dict(keys)))), None)
+    if used is not None:
+        raise ConfigError(f"only that program knows its folder, {used[0]}; {_ADVICE}")
+    for key in ("command", "cwd", "envFile"):
+        path = keys.get(key)
+        if isinstance(path, str) and (key != "command" or _has_folder(path)) and _join(Path("/"), path) != path:
+            raise ConfigError(f"only that program knows the folder in which its {key} {path!r} begins; {_ADVICE}")
+
+
+def _list_texts(value: Any) -> Iterator[str]:
+    """Yield every text in a value."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        for item in value:
+            yield from _list_texts(item)
+    elif isinstance(value, str):
+        yield value
+
+
+def _has_folder(command: str) -> bool:
+    """Whether a command is a path, and no name or URL."""
+    return re.search(r"[/\\]", command) is not None and "://" not in command
+
+
 def _place(keys: Entry, folder: Path) -> Entry:
     """Make paths whole that begin in the folder of the file."""
     command = keys.get("command")
-    if isinstance(command, str) and re.search(r"[/\\]", command) and "://" not in command:
+    if isinstance(command, str) and _has_folder(command):
         keys["command"] = _join(folder, command)
     for key in ("cwd", "envFile"):
         if isinstance(keys.get(key), str):
@@ -65,7 +105,7 @@ def _join(folder: Path, path: str) -> str:
 
 
 def _settle_text(value: Any, folder: Path, questions: Mapping[str, InputQuestion]) -> Any:
-    """Settle what a text says of its file: the workspace, and inputs."""
+    """Settle what a text says of its file, its folder and inputs."""
     if isinstance(value, list):
         return [_settle_text(item, folder, questions) for item in value]
     if isinstance(value, dict):
@@ -73,6 +113,7 @@ def _settle_text(value: Any, folder: Path, questions: Mapping[str, InputQuestion
     if not isinstance(value, str):
         return value
     value = _WORKSPACE.sub(lambda _: str(folder), value.replace(_WORKSPACE_NAME, folder.name))
+    value = _FILE.sub(lambda match: f"${{file:{_join(folder, match[1])}}}", value)
     return _INPUT.sub(lambda match: _settle_input(match, questions), value)
 
 
