@@ -14,8 +14,8 @@ from urllib.parse import urlencode
 import anyio
 import httpx2
 import uvicorn
+from mcp_gateway_auth_oauth.deferred_strategy import open_strategy
 from mcp_gateway_auth_oauth.options import OAuthOptions
-from mcp_gateway_auth_oauth.strategy import open_strategy
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response

@@ -4,7 +4,7 @@ import time
 
 import anyio
 import pytest
-from mcp_gateway_auth_oauth.strategy import open_strategy
+from mcp_gateway_auth_oauth.deferred_strategy import open_strategy
 from mcp_gateway_auth_oauth.vault import TokenStore
 from starlette.responses import JSONResponse, RedirectResponse, Response
 

@@ -1,7 +1,7 @@
 """Logout: the tokens are gone here, and the authorization server is told."""
 
 import pytest
-from mcp_gateway_auth_oauth.strategy import open_strategy
+from mcp_gateway_auth_oauth.deferred_strategy import open_strategy
 from starlette.responses import Response
 
 from mcp_gateway.plugin import ANONYMOUS, LoginRequired

@@ -4,7 +4,7 @@ import ssl
 
 import pytest
 import trustme
-from mcp_gateway_auth_oauth.strategy import open_strategy
+from mcp_gateway_auth_oauth.deferred_strategy import open_strategy
 
 from mcp_gateway.plugin import ANONYMOUS, GatewayError
 

@@ -1,7 +1,7 @@
 """More scopes than a login has: a login that asks for all of them, and no second one for the same (SEP-2350)."""
 
 import pytest
-from mcp_gateway_auth_oauth.strategy import open_strategy
+from mcp_gateway_auth_oauth.deferred_strategy import open_strategy
 from starlette.responses import JSONResponse, Response
 
 from mcp_gateway.plugin import ANONYMOUS, AuthError, LoginRequired

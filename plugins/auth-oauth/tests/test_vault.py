@@ -4,7 +4,6 @@ import sys
 import time
 from importlib import import_module
 from importlib.util import find_spec
-from pathlib import Path
 
 import anyio
 import platformdirs
@@ -18,7 +17,6 @@ from mcp_gateway_auth_oauth.vault import TokenStore, default_folder
 from mcp_gateway.plugin import ConfigError
 
 URL = "https://crm.example/mcp"
-HERE = Path(__file__).parent
 
 
 @pytest.fixture(autouse=True)
@@ -114,25 +112,13 @@ except ConfigError as error:
 """
     said = written_without_room(tmp_path, code).stdout
     assert f"the key for OAuth tokens cannot be kept: {tmp_path}/{KEY_FILE} cannot be written" in said
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == [f"{KEY_FILE}.lock"]
 
 
 def test_a_folder_that_cannot_be_made_is_an_error_that_names_it(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match=r"file/oauth: OAuth tokens cannot be kept there"):
         TokenStore.open("crm", URL, tmp_path / "file" / "oauth", None)
-
-
-def test_the_key_is_in_the_system_keyring_where_there_is_one(tmp_path, monkeypatch):
-    monkeypatch.setattr(sys, "path", [*sys.path, str(HERE)])
-    monkeypatch.setenv("FILE_KEYRING", str(tmp_path / "ring"))
-    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "file_keyring.FileKeyring")
-    pytest.importorskip("keyring").core.init_backend()
-    TokenStore.open("crm", URL, tmp_path, None).write(login())
-    assert not (tmp_path / KEY_FILE).exists()
-    assert TokenStore.open("crm", URL, tmp_path, None).read().valid_access_token == "a"
-    (tmp_path / "ring").unlink()
-    assert TokenStore.open("crm", URL, tmp_path, None).read() == Login()
 
 
 async def test_only_one_writes_at_a_time(tmp_path):

@@ -90,12 +90,17 @@ async def _wait_for_login(context: CommandContext, arguments: Any, strategy: Int
 async def _logout(context: CommandContext, arguments: Any, bound: Bound[AuthStrategy]) -> int:
     server = arguments.server
     was_revoked: bool | None = None
-    keeps_logins = False
+    failure: GatewayError | None = None
     async with bound.open() as strategy:
-        if keeps_logins := isinstance(strategy, SupportsLogout):
-            was_revoked = await strategy.logout()
-    if not keeps_logins:
-        raise ConfigError(f'server {server!r}: "auth_type": "{bound.name}" keeps no login; "oauth" does')
+        if isinstance(strategy, SupportsLogout):
+            try:
+                was_revoked = await strategy.logout()
+            except GatewayError as error:
+                failure = error
+        else:
+            failure = ConfigError(f'server {server!r}: "auth_type": "{bound.name}" keeps no login; "oauth" does')
+    if failure is not None:  # raised here, because the task groups above would wrap it
+        raise failure
     if arguments.json:
         context.show_json({"server": server, "logged_out": was_revoked is not None, "revoked": bool(was_revoked)})
     else:

@@ -6,14 +6,12 @@ Every call gets an access token, or else an error with the login link.
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
 
 import anyio
-import anyio.to_thread
 import httpx2
 from anyio.abc import TaskGroup
 from mcp.client.auth import OAuthFlowError, OAuthRegistrationError, OAuthTokenError
@@ -21,13 +19,10 @@ from mcp.shared.auth import OAuthClientInformationFull
 
 from mcp_gateway.plugin import (
     AuthError,
-    AuthStrategy,
     Caller,
-    ConfigError,
     Credentials,
     LoginRequired,
     ServerUnavailable,
-    call_in_time,
     explain_tls_error,
 )
 from mcp_gateway_auth_oauth.authorization_code import AuthorizationCodeFlow
@@ -44,9 +39,6 @@ log = logging.getLogger(__name__)
 
 _NO_CHALLENGE = Challenge()
 
-# Bounded, because a keyring may wait for a person to unlock it, in a window that is not visible.
-_KEYRING_SECONDS = 30.0
-
 _FLOW_SECONDS = 60.0
 """How long a flow without a person may take in all; the timeouts of reads do not bound a trickling response."""
 
@@ -62,20 +54,18 @@ class OAuthStrategy:
     same_for_all: bool = True
     _login_completed: anyio.Event = field(default_factory=anyio.Event, repr=False)
 
-    async def credentials(self, caller: Caller) -> Credentials:
-        """Return the access token; a call's `auth_header` takes precedence.
+    async def credentials(self, _caller: Caller) -> Credentials:
+        """Return the access token, the same for every caller.
 
         Raises:
             LoginRequired: there is no valid login.
             ServerUnavailable: the authorization server is unreachable.
 
         """
-        if caller.auth_header is not None:
-            return _bearer_credentials(caller.auth_header)
         login = self.token_store.read()
         access = login.valid_access_token or (await self._replace_token() if self._is_renewable(login) else None)
         if access is not None:
-            return _bearer_credentials(f"Bearer {access}")
+            return make_bearer(f"Bearer {access}")
         raise await self._login_required()
 
     async def answer_challenge(self, credentials: Credentials, status: int, challenge: str) -> bool:
@@ -253,36 +243,13 @@ class OAuthStrategy:
         )
 
 
-@asynccontextmanager
-async def open_strategy(options: OAuthOptions) -> AsyncIterator[AuthStrategy]:
-    """Open the token store, and yield the strategy.
+def make_bearer(value: str) -> Credentials:
+    """Return the credentials of an `Authorization` header.
 
-    The callback server starts on demand, and closes with the gateway. Raises ConfigError if the system keyring
-    does not respond in time.
+    Raises:
+        AuthError: it has control characters in it.
+
     """
-    key = options.key.get_secret_value() if options.key is not None else None
-    try:
-        open_store = partial(TokenStore.open, options.server, str(options.url), options.folder, key)
-        vault = await anyio.to_thread.run_sync(call_in_time, _KEYRING_SECONDS, open_store, abandon_on_cancel=True)
-    except TimeoutError:
-        raise ConfigError("the system keyring does not answer: unlock it, or set GATEWAY_OAUTH_KEY") from None
-    async with anyio.create_task_group() as tasks:
-        strategy = OAuthStrategy(options, vault, tasks)
-        if options.grant == "authorization_code":
-            strategy.callback_server = CallbackServer(
-                options.server,
-                options.callback_port,
-                tasks,
-                strategy.complete_login,
-                preferred_ports=lambda: vault.read().ports,
-            )
-        try:
-            yield strategy
-        finally:
-            tasks.cancel_scope.cancel()
-
-
-def _bearer_credentials(value: str) -> Credentials:
     if any(character < " " or character == "\x7f" for character in value):
         raise AuthError("auth_header must not have control characters in it, such as a line break at its end")
     return Credentials.of({"Authorization": value})

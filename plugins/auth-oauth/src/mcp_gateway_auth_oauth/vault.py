@@ -19,7 +19,7 @@ from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
 from mcp_gateway.plugin import ConfigError, ServerUnavailable, StorageError, write_file
-from mcp_gateway_auth_oauth.ciphers import open_cipher
+from mcp_gateway_auth_oauth.ciphers import LOGIN_SUFFIX, open_cipher
 from mcp_gateway_auth_oauth.logins import Login
 
 log = logging.getLogger(__name__)
@@ -57,7 +57,7 @@ class TokenStore:
         except OSError as error:
             raise ConfigError(f"{folder}: OAuth tokens cannot be kept there: {error.strerror or error}") from None
         name = sha256(f"{server}\0{url}".encode()).hexdigest()[:32]
-        return cls(folder / f"{name}.login", open_cipher(key, folder))
+        return cls(folder / f"{name}{LOGIN_SUFFIX}", open_cipher(key, folder))
 
     def read(self) -> Login:
         """Return the stored login, or an empty one.
