@@ -310,5 +310,5 @@ def test_a_gateway_logs_in_to_a_gateway(launcher: Launcher, tmp_path_factory: py
 def test_the_command_says_when_nobody_can_log_in(launcher: Launcher) -> None:
     setup = LoginSetup(launcher)
     setup.entry["auth_type"] = "none"
-    assert "server 'crm' wants no login" in launcher.run("login", "crm", config=setup.config).stderr
+    assert "server 'crm' has no login" in launcher.run("login", "crm", config=setup.config).stderr
     assert "there is no server 'nope'" in launcher.run("login", "nope", config=setup.config).stderr

@@ -65,8 +65,8 @@ SHOWN = [
     (("logs",), 1, "no gateway of yours is running"),
     (("servers",), 1, "servers --start"),
     (("tols",), 2, "did you mean 'tools'?"),
-    (("login", "one"), 1, "wants no login"),
-    (("logout", "one"), 1, "wants no login"),
+    (("login", "one"), 1, "has no login"),
+    (("logout", "one"), 1, "has no login"),
 ]
 AS_JSON = ["check", "doctor", "servers", "status", "tools", "pins", "plugins"]
 

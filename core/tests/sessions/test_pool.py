@@ -242,7 +242,7 @@ async def test_a_session_that_is_lost_twice_is_an_error():
     "code, error, said",
     [
         (TransportFault.UNREACHABLE, ConnectionDropped, "server 'alpha' cannot be reached: boom"),
-        (TransportFault.UNAUTHORIZED, AuthError, "server 'alpha' refused the credentials: boom"),
+        (TransportFault.UNAUTHORIZED, AuthError, "server 'alpha' wants credentials: boom; pass auth_header"),
         (-32050, MCPError, "boom"),
     ],
 )
@@ -253,6 +253,13 @@ async def test_an_answer_of_the_transports_is_told_apart_from_the_servers_own(co
             await use_session(pool, SessionKey(spec()), call)
     assert not isinstance(caught.value, ServerError)
     assert len(alpha.requests) == 1
+
+
+async def test_refused_credentials_are_told_from_missing_ones():
+    alpha = FakeServer(faults=[MCPError(TransportFault.UNAUTHORIZED, "HTTP 401")])
+    async with pool_of(alpha) as pool:
+        with pytest.raises(AuthError, match="server 'alpha' refused the credentials: HTTP 401; check its auth_headers"):
+            await use_session(pool, SessionKey(spec(), ALICE), call)
 
 
 @pytest.mark.parametrize("code", [*TransportFault, -32000, -32603, 0])

@@ -62,7 +62,7 @@ def test_a_login_shows_its_link_and_its_end():
 
 
 @pytest.mark.parametrize("run", [run_login, run_logout])
-@pytest.mark.parametrize("strategy, message", [(None, "wants no login"), (Plain(), '"auth_type": "oauth"')])
+@pytest.mark.parametrize("strategy, message", [(None, "has no login"), (Plain(), '"auth_type": "oauth"')])
 def test_a_server_without_logins_is_told_what_to_set(run, strategy, message):
     with pytest.raises(ConfigError, match="server 'crm'") as caught:
         run(Context(strategy), ARGUMENTS)

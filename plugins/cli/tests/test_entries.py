@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import http.server
 import json
 import os
+import threading
 
 import pytest
 from mcp_gateway_cli.commands.entries.list_servers import describe_target
@@ -139,6 +141,56 @@ def test_what_does_not_work_is_left_out_and_a_second_try_needs_no_force(run, tri
     assert listed(run)["c"]["target"] == "no-such-command"
 
 
+class Locked(http.server.BaseHTTPRequestHandler):
+    """A server that wants credentials, and takes none."""
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(401)
+        self.send_header("WWW-Authenticate", "Bearer")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def do_GET(self):
+        self.send_error(405)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def locked():
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Locked) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}/mcp"
+        server.shutdown()
+        thread.join()
+
+
+def test_a_server_that_wants_credentials_is_told_from_one_that_refuses_them(run, tried, locked):
+    code, _, err = run("add", "c", locked)
+    assert (code, "it does not work: it wants credentials: HTTP 401 Unauthorized; " in err) == (1, True), err
+    assert "add gives it a token with -H 'Authorization: Bearer ...', or a login with --auth-type oauth" in err
+    code, _, err = run("add", "c", locked, "-H", "Authorization: Bearer s3cr3t")
+    refused = "it refused the credentials: HTTP 401 Unauthorized; correct its auth_headers, or the -H of "
+    assert (code, refused in err) == (1, True), err
+    assert "c" not in listed(run)
+
+
+def test_a_server_with_a_login_is_added_before_anybody_logs_in(run, tried, locked):
+    code, out, err = run("add", "c", locked, "--auth-type", "oauth")
+    assert (code, out.splitlines()[1:]) == (0, ["server 'c' needs a login: mcp-orchestration-gateway login c"]), err
+    code, out, _ = run("add", "c", locked, "--auth-type", "oauth", "--force", "--json")
+    assert (code, json.loads(out)["added"], json.loads(out)["trial"]["ok"]) == (0, "c", False)
+    assert "needs login" in run("servers", "--start")[1]
+
+
+def test_a_way_to_credentials_that_nothing_offers_is_refused(run, tried):
+    code, _, err = run("add", "c", "http://127.0.0.1:1/mcp", "--auth-type", "oaut", "--no-try")
+    assert (code, "did you mean 'oauth'?" in err) == (1, True), err
+
+
 UNSET = {
     "TOKEN=${NOT_SET_HERE}": "the environment variable NOT_SET_HERE is not set",
     "TOKEN=${file:none.txt}": "${file:none.txt}: there is no such file, or it is larger than 1 MiB",
@@ -252,23 +304,32 @@ def test_a_file_that_cannot_be_written_is_named(run, file):
 )
 def test_words_that_make_no_entry_are_said(words, transport, env, headers, message):
     with pytest.raises(UsageError, match="add x: ") as caught:
-        make_entry("x", words, transport, env, headers)
+        make_entry("x", words, transport, env=env, headers=headers)
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "words, headers, message",
+    [(["prog"], (), "a process gets no headers and no login"), (["http://x"], ("A: b",), "so not --auth-type oauth")],
+)
+def test_a_login_is_for_urls_without_headers(words, headers, message):
+    with pytest.raises(UsageError, match=message):
+        make_entry("x", words, headers=headers, auth_type="oauth")
 
 
 @pytest.mark.parametrize("name", ["", "a__b", "a b", "-x", "ä"])
 def test_a_name_that_no_server_can_have_is_refused(name):
     with pytest.raises(UsageError, match="cannot be a server's name"):
-        make_entry(name, ["prog"], None, (), ())
+        make_entry(name, ["prog"])
 
 
 def test_an_entry_has_what_was_typed():
-    assert make_entry("x", ["p", "-a", "b"], None, ["K=v=w"], ()) == {
+    assert make_entry("x", ["p", "-a", "b"], env=["K=v=w"]) == {
         "command": "p",
         "args": ["-a", "b"],
         "env": {"K": "v=w"},
     }
-    by_url = make_entry("x", ["https://h/mcp"], "sse", (), ["A:  b: c "])
+    by_url = make_entry("x", ["https://h/mcp"], "sse", headers=["A:  b: c "])
     assert by_url == {
         "url": "https://h/mcp",
         "transport": "sse",

@@ -43,7 +43,7 @@ CLOSED = DOWN + "…it closed the connection"
 TOO_LARGE = DOWN + "…a message of more than…GATEWAY_MAX_RESULT_BYTES"
 UNKNOWN = DOWN + "…whether the request was carried out is not known"
 GONE = "connection: "
-REFUSED = "unauthorized: server 'NAME' refused the credentials: "
+REFUSED = "unauthorized: server 'NAME' wants credentials: "
 
 CHILD = (
     Row("killed before", "the child is killed before a call", RIGHT),

@@ -13,6 +13,7 @@ from mcp_gateway.loops.errors import GatewayLoop
 from mcp_gateway.plugin import (
     AuthError,
     ConnectionDropped,
+    Credentials,
     GatewayError,
     LoginRequired,
     RequestNotSent,
@@ -20,7 +21,7 @@ from mcp_gateway.plugin import (
     TransportFault,
 )
 from mcp_gateway.protocol.envelope import ServerError
-from mcp_gateway.text.hints import CHECK_HEADERS
+from mcp_gateway.text.hints import BRING_CREDENTIALS, CHECK_HEADERS
 
 _ASKING_TO_WAIT = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 
@@ -88,17 +89,19 @@ class StillStarting(ServerUnavailable):
         super().__init__(f"server {server!r} is starting{f': {line}' if line else ''}; {waited}; try again in a moment")
 
 
-def error_of_exception(server: str, error: BaseException) -> GatewayError:
+def error_of_exception(server: str, error: BaseException, credentials: Credentials | None = None) -> GatewayError:
     """Convert an exception of a session into a gateway error.
 
-    The exception ended the session or kept it from opening; the error names the server.
+    The exception ended the session or kept it from opening; the error names the server. `credentials` are
+    those that it sends, if that is known.
 
     Notes that transports add to their exceptions are kept, such as the last stderr lines of a process.
     """
     leaf = leaf_of(error)
     notes = notes_of(error)
     if isinstance(leaf, MCPError):
-        return _without_unknown_outcome(error_of_answer(server, leaf, notes)) or RequestRejected(
+        answer = error_of_answer(server, leaf, notes, credentials)
+        return _without_unknown_outcome(answer) or RequestRejected(
             f"server {server!r} refused to open a session: {leaf.message} ({leaf.code}){notes}"
         )
     if isinstance(leaf, RequestNotSent):
@@ -115,7 +118,9 @@ def error_of_exception(server: str, error: BaseException) -> GatewayError:
     return ServerUnavailable(f"server {server!r} is not available: {cause}{notes}")
 
 
-def error_of_answer(server: str, error: MCPError, notes: str = "") -> GatewayError | None:
+def error_of_answer(
+    server: str, error: MCPError, notes: str = "", credentials: Credentials | None = None
+) -> GatewayError | None:
     """Convert a transport's error response into a gateway error.
 
     None if the error came from the server itself.
@@ -127,11 +132,11 @@ def error_of_answer(server: str, error: MCPError, notes: str = "") -> GatewayErr
         case TransportFault.UNREACHABLE | TransportFault.UNSUPPORTED:
             return _error_of_fault(f"server {server!r} cannot be reached: {error.message}", error.error.data, notes)
         case TransportFault.UNAUTHORIZED:
-            return CredentialsRejected(
-                f"server {server!r} refused the credentials: {error.message}; {CHECK_HEADERS.for_models}{notes}",
-                _status_of(error),
-                _challenge_of(error),
-            )
+            outcome, hint = "refused the credentials", CHECK_HEADERS
+            if credentials == Credentials():
+                outcome, hint = "wants credentials", BRING_CREDENTIALS
+            message = f"server {server!r} {outcome}: {error.message}; {hint.for_models}{notes}"
+            return CredentialsRejected(message, _status_of(error), _challenge_of(error))
         case TransportFault.SESSION_LOST:
             return _session_loss(server, error, notes)
     return None

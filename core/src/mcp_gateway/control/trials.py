@@ -122,7 +122,7 @@ async def try_server(spec: ServerSpec, reservations: Reservations, position: Pos
     """Try one server, in a session of its own."""
     began = anyio.current_time()
     try:
-        with anyio.fail_after(_most_seconds(spec.time_limits)):
+        with anyio.fail_after(find_longest_seconds(spec.time_limits)):
             listing, seconds = await _list_timed(replace(spec, max_retries=0), position)
         listing = reservations.admit(listing)
     except (GatewayError, TimeoutError, ExceptionGroup) as error:
@@ -178,7 +178,8 @@ async def _list_timed(spec: ServerSpec, position: Position) -> tuple[Listing, fl
         return listing, anyio.current_time() - began
 
 
-def _most_seconds(limits: TimeLimits) -> float:
+def find_longest_seconds(limits: TimeLimits) -> float:
+    """Return for how long a server is tried."""
     return limits.start.seconds + _MOST * limits.list.seconds
 
 
@@ -186,7 +187,7 @@ def _reason(spec: ServerSpec, error: BaseException) -> str:
     if isinstance(error, TimeoutError):
         limits = spec.time_limits
         return (
-            f"server {spec.name!r} did not list all that it has within {_most_seconds(limits):g} s: "
+            f"server {spec.name!r} did not list all that it has within {find_longest_seconds(limits):g} s: "
             f"{limits.start} to start, and {_MOST} times {limits.list} for its lists; {limits.list.hint}"
         )
     if isinstance(error, LoginRequired):  # its link becomes invalid when this process ends

@@ -44,7 +44,7 @@ async def record_failure(session: Session, error: MCPError | ServerUnavailable) 
 def _error_of_answer(session: Session, error: MCPError) -> GatewayError | None:
     if isinstance(error, UnreadableResponse):
         return RequestRejected(f"server {session.server!r} sent a response that cannot be read: {error.problem}")
-    return error_of_answer(session.server, error)
+    return error_of_answer(session.server, error, credentials=session.credentials)
 
 
 def _name_server(session: Session, error: ServerUnavailable) -> ServerUnavailable:

@@ -213,7 +213,7 @@ class Session:
                     notes = notes_of(error)
                     raise
         except Exception as error:  # noqa: BLE001  # a border with foreign code: transports may raise anything
-            return None if self._stopping else error_of_exception(self.server, error)
+            return None if self._stopping else error_of_exception(self.server, error, self.credentials)
         if self._scope.cancelled_caught and not self.settled.is_set() and not self._stopping:
             limit = self.time_limits.start
             return ServerTimeout(f"server {self.server!r} did not start within {limit}; {limit.hint}{notes}")

@@ -41,7 +41,11 @@ BRING_HEADER = Hint(
 )
 CHECK_HEADERS = Hint(
     "check its auth_headers, or pass auth_header with the call",
-    f"check its auth_headers; what mends it: {_PROGRAM} doctor",
+    f"correct its auth_headers, or the -H of {_PROGRAM} add",
+)
+BRING_CREDENTIALS = Hint(
+    "pass auth_header with the call, or let a person write its auth_headers, or a login, into its entry",
+    f"{_PROGRAM} add gives it a token with -H 'Authorization: Bearer ...', or a login with --auth-type oauth",
 )
 SEARCH_PLAINLY = Hint(
     "search in plain words with use_regex false", f"search in plain words: {_PROGRAM} search WORDS --ranker bm25"
@@ -56,6 +60,7 @@ HINTS = (
     CHOOSE_SERVER,
     BRING_HEADER,
     CHECK_HEADERS,
+    BRING_CREDENTIALS,
     SEARCH_PLAINLY,
 )
 

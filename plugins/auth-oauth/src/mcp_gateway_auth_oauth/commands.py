@@ -41,7 +41,9 @@ def run_logout(context: CommandContext, arguments: Any) -> int:
 
 def _find_strategy(context: CommandContext, server: str) -> Bound[AuthStrategy]:
     if (bound := context.find_auth(server)) is None:
-        raise ConfigError(f'server {server!r} wants no login; if it does, set "auth_type": "oauth" in its entry')
+        raise ConfigError(
+            f'the entry of server {server!r} has no login; if the server wants one, set "auth_type": "oauth" there'
+        )
     return bound
 
 

@@ -37,6 +37,9 @@ ENTRY_VERBS = (
             ),
             Argument(names=("-e", "--env"), help="a variable of its environment", metavar="KEY=VALUE", takes_many=True),
             Argument(names=("-H", "--header"), help="a header to send it", metavar="'NAME: VALUE'", takes_many=True),
+            Argument(
+                names=("--auth-type",), help="how it gets credentials: oauth for a login in a browser", metavar="KIND"
+            ),
             Argument(names=("--force",), help="replace a server of that name", is_flag=True),
             Argument(names=("--no-try",), help="add it without starting it first", is_flag=True),
         ),
@@ -44,6 +47,7 @@ ENTRY_VERBS = (
         examples=(
             "add time -- uvx mcp-server-time",
             "add github https://api.githubcopilot.com/mcp/ -H 'Authorization: Bearer ${GITHUB_TOKEN}'",
+            "add crm https://crm.example.com/mcp --auth-type oauth",
             "add db -e DATABASE_URL=postgres://localhost/app -- npx -y some-db-server",
         ),
     ),

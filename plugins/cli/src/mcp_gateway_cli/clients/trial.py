@@ -76,10 +76,11 @@ def _shorten(trial: Trial, server: ImportedServer) -> str:
 
 def shorten_reason(reason: str, name: str) -> str:
     """Return why a server does not work, without its name."""
-    for beginning in (f"server {name!r} is not available: ", f"server {name!r}: ", "server "):
-        if reason.startswith(beginning):
-            return reason.removeprefix(beginning)
-    return reason
+    outcome = reason.removeprefix(f"server {name!r}")
+    for beginning in (" is not available: ", ": "):
+        if outcome != reason and outcome.startswith(beginning):
+            return outcome.removeprefix(beginning)
+    return reason if outcome == reason else f"it{outcome}"
 
 
 def estimate_savings(file: ServerFile, trials: Iterable[Trial]) -> Savings:

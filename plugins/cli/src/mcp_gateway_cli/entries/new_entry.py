@@ -15,7 +15,13 @@ TRANSPORTS = ("stdio", "http", "sse")
 
 
 def make_entry(
-    name: str, words: Sequence[str], transport: str | None, env: Sequence[str], headers: Sequence[str]
+    name: str,
+    words: Sequence[str],
+    transport: str | None = None,
+    *,
+    env: Sequence[str] = (),
+    headers: Sequence[str] = (),
+    auth_type: str | None = None,
 ) -> Json:
     """Return the entry in the gateway's own form, without the name.
 
@@ -36,9 +42,12 @@ def make_entry(
     if (transport == "stdio" and by_url) or (transport in ("http", "sse") and not by_url):
         raise UsageError(f"add {name}: {target!r} is {'a URL' if by_url else 'no URL'}, so not --transport {transport}")
     if by_url:
-        return _make_url_entry(name, target, arguments, transport=transport, env=env, headers=headers)
-    if headers:
-        raise UsageError(f"add {name}: a process gets no headers; -e KEY=VALUE sets a variable of its environment")
+        found = _make_url_entry(name, target, arguments, transport=transport, env=env, headers=headers)
+        return found if auth_type is None else {**found, "auth_type": _check_auth_type(name, auth_type, headers)}
+    if headers or auth_type is not None:
+        raise UsageError(
+            f"add {name}: a process gets no headers and no login; -e KEY=VALUE sets a variable of its environment"
+        )
     entry: Json = {"command": target}
     if arguments:
         entry["args"] = arguments
@@ -61,6 +70,12 @@ def _make_url_entry(
     return entry
 
 
+def _check_auth_type(name: str, auth_type: str, headers: Sequence[str]) -> str:
+    if headers and auth_type != "static":
+        raise UsageError(f"add {name}: -H sends headers that stay the same, so not --auth-type {auth_type}")
+    return auth_type
+
+
 def _split(name: str, pair: str, separator: str, form: str) -> tuple[str, str]:
     key, found, value = pair.partition(separator)
     if not found or not key.strip():
@@ -73,4 +88,5 @@ def to_client_form(entry: Json) -> Json:
     if "command" in entry:
         return dict(entry)
     headers = {"headers": entry["auth_headers"]} if "auth_headers" in entry else {}
-    return {"type": entry["transport"], "url": entry["url"], **headers}
+    login = {"auth": "oauth"} if entry.get("auth_type") == "oauth" else {}
+    return {"type": entry["transport"], "url": entry["url"], **headers, **login}

@@ -8,8 +8,8 @@ from mcp_gateway.config.server_file import ServerFile
 from mcp_gateway.control.context import ControlContext
 from mcp_gateway.control.report import complain_error, describe_failure
 from mcp_gateway.control.terminal import complain, show, show_json
-from mcp_gateway.control.trials import Trial, try_servers
-from mcp_gateway.plugin import ConfigError
+from mcp_gateway.control.trials import Trial, find_longest_seconds, try_servers
+from mcp_gateway.plugin import ConfigError, LoginRequired
 from mcp_gateway_cli.clients.trial import resolve_servers, shorten_reason
 from mcp_gateway_cli.editing.files import check_writable
 from mcp_gateway_cli.entries.new_entry import Json, make_entry, to_client_form
@@ -23,19 +23,31 @@ def run(context: ControlContext, arguments: Namespace) -> int:
     It is 1 if the server does not work: it is left out then, as by `init` and `import`.
     """
     name = arguments.name
-    entry = make_entry(name, arguments.target, arguments.transport, arguments.env or (), arguments.header or ())
+    entry = make_entry(
+        name,
+        arguments.target,
+        arguments.transport,
+        env=arguments.env or (),
+        headers=arguments.header or (),
+        auth_type=arguments.auth_type,
+    )
     held = _open_file(context, name, is_forced=arguments.force)
     check_writable(held.path)
     file = resolve_servers(context, [{"name": name, **entry}], held.path)
     unset = _check_usable(file, takes_unset=arguments.no_try)
     trial = None if arguments.no_try else _try(context, file, name)
-    if trial is None or trial.ok:
+    if trial is None or _is_taken(trial):
         # Anew: while it was tried, something else may have edited the file.
         held = _open_file(context, name, is_forced=arguments.force)
         held.save(held.add(name, entry if held.is_native else to_client_form(entry)), "add", name)
     _report(name, str(held.path), trial, as_json=arguments.json)
     complain(*(f"note: it cannot be used yet: {reason}" for reason in unset))
-    return 0 if trial is None or trial.ok else 1
+    return 0 if trial is None or _is_taken(trial) else 1
+
+
+def _is_taken(trial: Trial) -> bool:
+    """Whether a tried server is added: one that lacks only a login is."""
+    return trial.ok or trial.error_code == LoginRequired.code
 
 
 def _check_usable(file: ServerFile, *, takes_unset: bool) -> list[str]:
@@ -66,16 +78,17 @@ def _open_file(context: ControlContext, name: str, *, is_forced: bool) -> EntryF
 
 
 def _try(context: ControlContext, file: ServerFile, name: str) -> Trial | None:
-    with Progress(f"trying {name}"):
+    seconds = max((find_longest_seconds(spec.time_limits) for spec in file.specs), default=0.0)
+    with Progress(f"trying {name}, for {seconds:g} s at most; Ctrl-C ends it, and adds nothing"):
         return next(iter(try_servers(context, file)), None)
 
 
 def _report(name: str, path: str, trial: Trial | None, *, as_json: bool) -> None:
     if as_json:
         _show_json(name, path, trial)
-    elif trial is None or trial.ok:
+    elif trial is None or _is_taken(trial):
         show(f"added {name} to {path}; a running gateway picks it up within seconds")
-        show(*([trial.line] if trial else []))
+        show(*([trial.line if trial.ok else trial.reason] if trial is not None else []))
     else:
         reason = shorten_reason(trial.reason, name)
         complain_error(f"{name} is not added, because it does not work: {reason}")
@@ -86,7 +99,7 @@ def _show_json(name: str, path: str, trial: Trial | None) -> None:
     tried: Json | None = None
     if trial is not None:
         tried = {"ok": trial.ok, "tools": trial.tools, "reason": trial.reason, "seconds": round(trial.seconds, 1)}
-    if trial is None or trial.ok:
+    if trial is None or _is_taken(trial):
         show_json({"added": name, "file": path, "trial": tried})
     else:
         failure = describe_failure(trial.error_code or "trial_failed", trial.reason)
