@@ -214,3 +214,35 @@ def test_the_file_of_the_folder_comes_before_the_users(tmp_path):
 
 def test_without_either_file_the_one_of_the_folder_is_named():
     assert find_source({}, is_serving=False).servers_file == Path("server_config.json")
+
+
+def test_a_folder_in_place_of_the_users_file_is_not_passed_over(tmp_path):
+    file = write_user_file(tmp_path)
+    file.unlink()
+    file.mkdir()
+    assert find_source({}, is_serving=False).servers_file == file
+
+
+FROM_THE_FOLDER = {
+    "its file": ({}, ["server_config.json"], "", True),
+    "its file, beside the user's": ({}, ["server_config.json", "config/mcp-orchestration-gateway/x"], "", True),
+    "what its .env names": ({}, ["evil.json"], "SERVER_CONFIG_PATH=evil.json", True),
+    "neither file": ({}, [], "", True),
+    "an empty variable": ({"SERVER_CONFIG_PATH": ""}, ["server_config.json"], "", True),
+    "the user's, for want of one": ({}, ["config/mcp-orchestration-gateway/server_config.json"], "", False),
+    "a named one": ({"SERVER_CONFIG_PATH": "server_config.json"}, ["server_config.json"], "", False),
+    "a named one, and an .env": ({"SERVER_CONFIG_PATH": "a.json"}, [], "SERVER_CONFIG_PATH=evil.json", False),
+    "what a named .env names": ({"GATEWAY_ENV_FILE": "mine.env"}, [], "", False),
+}
+
+
+@pytest.mark.parametrize("is_serving", [True, False], ids=["http", "command"])
+@pytest.mark.parametrize("environ, files, env, expected", FROM_THE_FOLDER.values(), ids=FROM_THE_FOLDER)
+def test_a_file_is_the_folders_own_where_nobody_named_it(tmp_path, *, environ, files, env, expected, is_serving):
+    (tmp_path / ".env").write_text(env, encoding="utf-8")
+    (tmp_path / "mine.env").write_text("SERVER_CONFIG_PATH=mine.json", encoding="utf-8")
+    for name in files:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("{}", encoding="utf-8")
+    transport = {"GATEWAY_TRANSPORT": "http"} if is_serving else {}
+    assert find_source({**transport, **environ}, is_serving=is_serving).is_of_folder is expected

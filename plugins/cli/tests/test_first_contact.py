@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from pathlib import Path
 
 import pytest
 from mcp_gateway_cli.commands.gateway import serve
@@ -84,6 +85,21 @@ def test_without_servers_every_verb_says_where_to_start(run, nothing, words, exp
     assert "mcp-orchestration-gateway add NAME -- COMMAND" in out + err
     assert "tokens" not in out
     assert ("there is no such file" in out + err) is (words == ("check",))
+
+
+@pytest.mark.parametrize("verb", ["check", "doctor", "list"])
+def test_without_a_file_the_whole_path_of_the_one_to_be_written_is_named(run, nothing, verb):
+    _, out, err = run(verb)
+    assert str(Path.cwd() / "mcp-orchestration-gateway" / "server_config.json") in out + err
+    assert " server_config.json" not in out + err
+
+
+@pytest.mark.parametrize("verb", ["check", "doctor", "list", "tools"])
+def test_a_folder_in_place_of_the_file_is_said(run, nothing, verb):
+    path = Path.cwd() / "mcp-orchestration-gateway" / "server_config.json"
+    path.mkdir(parents=True)
+    code, out, err = run(verb)
+    assert (code > 0, f"{path}: it" in out + err, "it is a folder" in out + err) == (True, True, True)
 
 
 def test_programs_get_json_of_no_servers(run, nothing):

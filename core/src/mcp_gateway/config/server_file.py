@@ -79,7 +79,7 @@ class ServerFile:
     reader: VariableReader | None = None
 
 
-_TO_WRITE_IT = "to write it: mcp-orchestration-gateway init; or set SERVER_CONFIG_PATH to another file"
+_TO_WRITE_IT = "so there are no servers; to write it: mcp-orchestration-gateway init; or name one in SERVER_CONFIG_PATH"
 
 
 def read_servers(
@@ -88,11 +88,13 @@ def read_servers(
     providers: Providers,
     check: CheckFn | None = None,
     answers: InputAnswers | None = None,
+    *,
+    missing: Path | None = None,
 ) -> ServerFile:
     """Read the server file and resolve every enabled entry.
 
-    If the default file does not exist, that is only a warning, and there are no servers. `check` may reject the
-    content. An entry that cannot be used disables its server only. `answers` are those of a person to inputs.
+    If the default file does not exist, that is only a warning, which names `missing` as the one to write. `check` may
+    reject the content. An entry that cannot be used disables its server only. `answers` are a person's to inputs.
 
     Raises:
         ConfigError: the file cannot be read, or has no servers in any form.
@@ -102,7 +104,7 @@ def read_servers(
     with name_denied_file():
         is_there = "server_config" in environment.model_fields_set or path.exists()
     if not is_there:
-        return ServerFile(warnings=(f"{path}: there is no such file, so there are no servers; {_TO_WRITE_IT}",))
+        return ServerFile(warnings=(f"{missing or path}: there is no such file, {_TO_WRITE_IT}",))
     file = read_entry_file(path, check)
     reader = VariableReader(providers.variable_sources)
     variables = Variables(environ, file.folder, file.questions, answers or InputAnswers(), reader)

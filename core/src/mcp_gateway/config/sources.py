@@ -50,6 +50,7 @@ class ConfigSource:
     * `environ`: the environment variables, which take precedence over those in `env_file`.
     * `is_checked`: whether `servers_file` is read only if it is trusted.
     * `is_tolerant`: whether the program continues without a usable `servers_file`.
+    * `is_of_folder`: whether nobody named `servers_file`: the working directory has it, or its `.env` names it.
     * `notices`: messages for people and models.
     * `ignored_env_file`: a `.env` that is not read here, but would be if the program were started otherwise.
     """
@@ -59,6 +60,7 @@ class ConfigSource:
     env_file: Path | None = None
     is_checked: bool = False
     is_tolerant: bool = False
+    is_of_folder: bool = False
     notices: tuple[str, ...] = ()
     ignored_env_file: Path | None = None
 
@@ -74,13 +76,14 @@ def decide_source(environ: Mapping[str, str], place: Place, read_env: ReadEnvFn)
     settled = _merge(environ, env_file, read_env)
     if place.is_serving and settled.get("GATEWAY_TRANSPORT", "stdio").strip().lower() != "http":
         return _decide_for_stdio(settled, env_file, place)
+    is_named = SERVERS in settled
     if env_file is None:
         env_file = place.folder / ".env"
         settled = _merge(environ, env_file, read_env)
     if SERVERS not in settled and not place.has_file and place.user_file is not None:
         # Whole, for all that reads the variable later.
-        settled = {**settled, SERVERS: str(place.user_file)}
-    return ConfigSource(settled, Path(settled.get(SERVERS, FILE_NAME)), env_file)
+        settled, is_named = {**settled, SERVERS: str(place.user_file)}, True
+    return ConfigSource(settled, Path(settled.get(SERVERS, FILE_NAME)), env_file, is_of_folder=not is_named)
 
 
 def find_source(environ: Mapping[str, str], *, is_serving: bool) -> ConfigSource:
@@ -118,11 +121,20 @@ def name_denied_file() -> Iterator[None]:
 
 def _find_user_file(place: Place) -> Place:
     """Fall back to the user's file of servers, if there is one."""
+    user_file = find_user_file()
+    # Also to a folder of that name: the error of reading it says so.
+    return replace(place, has_file=False, user_file=user_file) if user_file and user_file.exists() else place
+
+
+def find_user_file() -> Path | None:
+    """Return the user's file of servers, which may not exist.
+
+    None if there is no home folder.
+    """
     try:
-        user_file = config_folder() / FILE_NAME
-    except ConfigError:  # without a home folder there is none
-        return place
-    return replace(place, has_file=False, user_file=user_file) if user_file.is_file() else place
+        return config_folder() / FILE_NAME
+    except ConfigError:
+        return None
 
 
 def open_trust_store() -> TrustStore:

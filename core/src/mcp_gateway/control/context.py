@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 
 from mcp_gateway.config.forms.variables import InputAnswers
 from mcp_gateway.config.server_file import ServerFile, read_servers
@@ -19,7 +20,13 @@ from mcp_gateway.config.settings import (
     read_settings,
     warn_unknown_variables,
 )
-from mcp_gateway.config.sources import ConfigSource, explain_distrust, find_source, open_trust_store
+from mcp_gateway.config.sources import (
+    ConfigSource,
+    explain_distrust,
+    find_source,
+    find_user_file,
+    open_trust_store,
+)
 from mcp_gateway.config.syntax.picture import split_lines, split_problems
 from mcp_gateway.config.trust import Trust
 from mcp_gateway.control.terminal import complain, find_asker, show, show_json
@@ -118,8 +125,16 @@ class ControlContext:
         if reason := describe_position(self.position):
             return ServerFile(notices=(reason, *self.source.notices))
         check = self._check_trust if self.source.is_checked else None
-        file = read_servers(self.environment, self.environ, self.providers, check, self.answers)
+        missing = None if self.is_serving else self.servers_path
+        file = read_servers(self.environment, self.environ, self.providers, check, self.answers, missing=missing)
         return replace(file, notices=self.source.notices)
+
+    @property
+    def servers_path(self) -> Path:
+        """The file of servers; where there is none, that to be written."""
+        path = self.environment.server_config
+        is_missing = self.source.is_of_folder and not os.path.lexists(path)
+        return (find_user_file() if is_missing else None) or path
 
     def _check_trust(self, content: bytes) -> None:
         file = self.source.servers_file

@@ -87,9 +87,9 @@ def _find_setting_faults(context: ControlContext) -> Iterator[Finding]:
 
 
 def _find_server_faults(context: ControlContext) -> Iterator[Finding]:
-    file, path = context.servers, str(context.environment.server_config)
+    file, path = context.servers, str(context.servers_path)
     if not file.specs and not file.disabled:
-        there = "has no servers" if context.environment.server_config.exists() else "does not exist"
+        there = "has no servers" if context.servers_path.exists() else "does not exist"
         yield warn("no-servers", path, f"no servers are configured: this file {there}", FIRST_STEPS)
     for server in file.disabled:
         if server.on_purpose:
