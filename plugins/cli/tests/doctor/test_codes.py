@@ -25,6 +25,7 @@ TESTS = {
     "address-unusable": (MACHINE, "test_an_address_of_another_machine_is_an_error"),
     "client-file-broken": (PROGRAMS, "test_a_file_that_the_program_itself_cannot_read_is_a_warning"),
     "client-has-both": (PROGRAMS, "test_a_server_that_the_gateway_has_too_is_a_warning"),
+    "client-gateway-broken": (PROGRAMS, "test_an_entry_that_cannot_start_the_gateway_is_an_error_that_connect_mends"),
     "client-has-more": (PROGRAMS, "test_other_servers_beside_the_gateway_are_a_remark"),
     "command-ends": (TOGETHER, "test_each_trouble_is_found"),
     "command-not-found": (COMMANDS, "test_a_command_that_is_not_there_is_named_with_the_path_that_was_searched"),

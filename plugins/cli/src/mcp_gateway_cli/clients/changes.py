@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,11 @@ from typing import Any
 from mcp_gateway.config.forms.entries import RawEntry
 from mcp_gateway.config.forms.entry_file import read_entries
 from mcp_gateway.config.forms.recognition import find_servers
+from mcp_gateway.config.sources import SERVERS
 from mcp_gateway.control.client_files import read_client_file
 from mcp_gateway.plugin.utilities.atomic_files import describe_read_error
 from mcp_gateway_cli.clients.entry_forms import Launch
+from mcp_gateway_cli.clients.launch import describe_file, find_named_servers
 from mcp_gateway_cli.clients.programs import ClientProgram, Place
 from mcp_gateway_cli.clients.survey import FoundFile, is_gateway
 from mcp_gateway_cli.clients.translation import Entry
@@ -86,7 +88,8 @@ def connect_program(file: FoundFile, launch: Launch, removed: Sequence[tuple[Pla
     if program.is_list and document.find_value(place) is None:
         document = document.set_value(place, [])
     path = (*place, _find_key(document, place, name))
-    entry = _merge(document.find_value(path), program.write_entry(name, launch))
+    stale = any(describe_file(find_named_servers(raw.keys)) for raw in file.own_entries[:1])
+    entry = _merge(document.find_value(path), program.write_entry(name, launch), stale=(SERVERS,) if stale else ())
     connected = document.set_value(path, entry)
     lines = [f"- {'.'.join(at)}: {title}" for at, title in removed]
     if connected.text != document.text:
@@ -210,12 +213,16 @@ def _find_gateway(file: FoundFile, document: Document) -> tuple[Place, str]:
     return place, next(name for name in _NAMES if name not in names)
 
 
-def _merge(old: Any, new: dict[str, Any]) -> dict[str, Any]:
-    """Return a new entry with the other keys of an old one."""
+def _merge(old: Any, new: dict[str, Any], stale: Collection[str]) -> dict[str, Any]:
+    """Return a new entry with the other keys of an old one.
+
+    `stale` are variables that the old one has and that lead nowhere.
+    """
     if not isinstance(old, dict):
         return new
     merged = {**old, **new}
     for key in ("env", "envs", "environment"):
         if isinstance(old.get(key), dict):
-            merged[key] = {**old[key], **(new.get(key) or {})}
+            kept = {name: value for name, value in old[key].items() if name not in stale}
+            merged[key] = {**kept, **(new.get(key) or {})}
     return merged

@@ -9,9 +9,8 @@ from typing import Any
 
 from mcp_gateway.config.forms.entries import RawEntry
 from mcp_gateway.control.client_files import ClientFile, read_client_file
-from mcp_gateway.loops.commands import find_programs
-from mcp_gateway.loops.programs import is_gateway_program
 from mcp_gateway.plugin import ConfigError
+from mcp_gateway_cli.clients.launch import find_own_program
 from mcp_gateway_cli.clients.machine import Machine
 from mcp_gateway_cli.clients.programs import PROGRAMS, ClientProgram, Place
 from mcp_gateway_cli.clients.translation import Entry, translate_entry
@@ -38,16 +37,21 @@ class FoundFile:
     """A file of a program, with its servers.
 
     * `problem`: why the file cannot be used, if so.
-    * `gateways`: places and names of entries that are the gateway.
+    * `own_entries`: those that start the gateway, or are meant to.
     * `elsewhere`: the names of servers that are for single projects only.
     """
 
     program: ClientProgram
     path: Path
     servers: tuple[FoundServer, ...] = ()
-    gateways: tuple[tuple[Place, str], ...] = ()
+    own_entries: tuple[RawEntry, ...] = ()
     elsewhere: tuple[str, ...] = ()
     problem: str = ""
+
+    @property
+    def gateways(self) -> tuple[tuple[Place, str], ...]:
+        """Places and names of the gateway's own entries."""
+        return tuple((raw.place, raw.title) for raw in self.own_entries)
 
 
 def survey_machine(machine: Machine, programs: Iterable[ClientProgram] = PROGRAMS) -> list[FoundFile]:
@@ -93,20 +97,16 @@ def inspect_file(program: ClientProgram, path: Path) -> FoundFile:
     except ConfigError as error:
         problem = str(error).split("\n", 1)[0].removeprefix(f"{path}: ")
         return FoundFile(program, path, problem=problem)
-    gateways = tuple((raw.place, raw.title) for raw in file.entries if is_gateway(raw.keys))
+    own_entries = tuple(raw for raw in file.entries if is_gateway(raw.keys))
     servers = tuple(
         _inspect_server(raw, file, is_user_wide=bool(program.name)) for raw in file.entries if not is_gateway(raw.keys)
     )
-    return FoundFile(program, path, servers, gateways, file.elsewhere)
+    return FoundFile(program, path, servers, own_entries, file.elsewhere)
 
 
 def is_gateway(keys: Mapping[str, Any]) -> bool:
-    """Whether an entry starts the gateway itself."""
-    arguments = keys.get("args")
-    words = [keys.get("command"), *(arguments if isinstance(arguments, list) else [])]
-    if not isinstance(words[0], str):
-        return False
-    return any(map(is_gateway_program, find_programs([str(word) for word in words])))
+    """Whether an entry starts the gateway itself, or is meant to."""
+    return find_own_program(keys) is not None
 
 
 def _inspect_server(raw: RawEntry, file: ClientFile, *, is_user_wide: bool) -> FoundServer:
