@@ -85,7 +85,7 @@ def test_every_key_of_a_server_is_in_the_table(installed: tuple[Clone, Completed
 def test_every_command_is_in_the_table(installed: tuple[Clone, CompletedProcess[str]]) -> None:
     said = installed[0].run(".venv/bin/mcp-gateway --help").stdout
     table = (DOCS / "command-line.md").read_text(encoding="utf-8")
-    names = re.findall(r"^    (\w+) ", said, re.MULTILINE)
+    names = re.findall(r"^  (\w+) ", said, re.MULTILINE)
     assert {"serve", "servers", "pins", "approve"} <= set(names)
     first_cells = "\n".join(row.split(" | ")[0] for row in table.splitlines() if row.startswith("| `"))
     for name in names:
