@@ -42,7 +42,7 @@ def test_a_disabled_server_says_why(registry):
 @pytest.mark.parametrize(
     "state, reason, said",
     [
-        (State.STARTING, "", "a: starting since {clock}; search again in a moment"),
+        (State.STARTING, "", "a: starting since {clock}; call tool_search again in a moment"),
         (State.NEEDS_LOGIN, "it wants a header", "a: needs login since {clock}: it wants a header"),
         (State.DEGRADED, "it lists nothing", "a: degraded since {clock}: it lists nothing"),
         (State.DOWN, "server 'a' is not available: no route", "a: down since {clock}: no route"),

@@ -32,7 +32,7 @@ async def test_who_asks_a_server_that_starts_for_its_tools_hears_how_far_it_is(g
         assert (await ask(connection, "good__y"))["content"] == text("done")["content"]
         [note] = (await ask(connection, "tool_search", {"query": "y"}))["structuredContent"]["servers"]
         assert note.startswith("slow: starting since ")
-        assert note.endswith(": Downloading 40%; search again in a moment")
+        assert note.endswith(": Downloading 40%; call tool_search again in a moment")
         slow.may_start.set()
         await until(lambda: "slow" in opened.gateway.registry.catalog.servers)
         found = (await ask(connection, "discover_tools", {"server_name": "slow"}))["structuredContent"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 
@@ -134,6 +135,25 @@ def test_a_look_tries_a_server_once_and_says_in_one_line_that_it_is_down(run, se
     (note,) = json.loads(run("search", "echo", "--json")[1])["servers"]
     assert note.startswith("gone: down since")
     assert note.endswith("OSError: no route")
+
+
+def test_a_search_waits_a_moment_only_for_a_server_that_does_not_answer(run, servers, start, monkeypatch):
+    monkeypatch.setattr("mcp_gateway_cli.output.server_progress.SETTLE_SECONDS", 0.2)
+    monkeypatch.setattr("mcp_gateway.gateway.gateway.SETTLE_SECONDS", 0.2)
+    names = ("alpha", "silent")
+    servers(*({"name": name, "transport": "memory", "start_timeout": 1000, "timeout": 1000} for name in names))
+    began = time.monotonic()
+    code, out, _ = run("search", "echo")
+    assert (code, out.splitlines()[0]) == (0, "  alpha__echo()")
+    note = out.splitlines()[-1]
+    assert note.startswith("note: silent: starting since ")
+    assert note.endswith("; mcp-orchestration-gateway tools --server NAME waits for it")
+    assert time.monotonic() - began < 25
+
+
+def test_a_search_waits_for_servers_that_come_one_after_another(run, start_late):
+    start_late(3)
+    assert "4 of 4 matching tools" in run("search", "echo")[1]
 
 
 def test_tools_are_listed_though_some_servers_are_down(run, servers, start, gone):

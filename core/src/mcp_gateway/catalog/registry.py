@@ -11,7 +11,7 @@ from mcp_gateway.catalog.server_health import HealthRegistry, ServerState, State
 from mcp_gateway.catalog.snapshot import Catalog
 from mcp_gateway.config.server_spec import SWITCHED_OFF, DisabledServer, ServerSpec
 from mcp_gateway.runtime.events import GatewayEvents
-from mcp_gateway.text.hints import ASK_SERVER
+from mcp_gateway.text.hints import ASK_SERVER, SEARCH_AGAIN
 
 MAX_REFUSED = 5
 """How many refused definitions of a server are named in a line, and how many that are left out."""
@@ -165,7 +165,7 @@ def _note(server: str, state: ServerState, *, known: bool) -> str:
         case State.READY:
             return ""
         case State.STARTING:
-            return f"{since}{f': {reason}' if reason else ''}; search again in a moment"
+            return f"{since}{f': {reason}' if reason else ''}; {SEARCH_AGAIN.for_models}"
         case State.IDLE:
             return f"{server}: {reason}; {ASK_SERVER.for_models} {server!r}"
         case State.DISABLED:

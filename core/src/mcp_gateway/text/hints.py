@@ -47,6 +47,7 @@ BRING_CREDENTIALS = Hint(
     "pass auth_header with the call, or let a person write its auth_headers, or a login, into its entry",
     f"{_PROGRAM} add gives it a token with -H 'Authorization: Bearer ...', or a login with --auth-type oauth",
 )
+SEARCH_AGAIN = Hint("call tool_search again in a moment", f"{_PROGRAM} tools --server NAME waits for it")
 SEARCH_PLAINLY = Hint(
     "search in plain words with use_regex false", f"search in plain words: {_PROGRAM} search WORDS --ranker bm25"
 )
@@ -61,6 +62,7 @@ HINTS = (
     BRING_HEADER,
     CHECK_HEADERS,
     BRING_CREDENTIALS,
+    SEARCH_AGAIN,
     SEARCH_PLAINLY,
 )
 

@@ -9,6 +9,7 @@ import anyio
 
 from mcp_gateway.control.context import ControlContext
 from mcp_gateway.control.local_client import LocalClient, open_local_client
+from mcp_gateway.gateway.gateway import SETTLE_SECONDS
 from mcp_gateway_cli.output.progress import Progress
 
 _LOOK_SECONDS = 0.3
@@ -28,6 +29,22 @@ async def show_server_progress(client: LocalClient) -> AsyncIterator[None]:
             tasks.start_soon(follow)
             yield
             tasks.cancel_scope.cancel()
+
+
+async def wait_until_quiet(client: LocalClient) -> None:
+    """Wait for the servers; only a moment after the last that came.
+
+    So one that does not answer costs a moment, however long it may take, and many that start slowly are all waited for.
+    """
+    with anyio.move_on_after(SETTLE_SECONDS) as quiet:
+        async with anyio.create_task_group() as tasks:
+
+            async def wait(done: anyio.Event) -> None:
+                await done.wait()
+                quiet.deadline = anyio.current_time() + SETTLE_SECONDS
+
+            for run in list(client.running.gateway.discovery.scheduler.shared_runs()):
+                tasks.start_soon(wait, run.done)
 
 
 @asynccontextmanager

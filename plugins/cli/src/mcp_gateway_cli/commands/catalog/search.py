@@ -8,13 +8,13 @@ from typing import Any
 import anyio
 
 from mcp_gateway.control.context import ControlContext
-from mcp_gateway.control.local_client import LOOK_SECONDS, LocalClient, warn_if_no_servers
+from mcp_gateway.control.local_client import LocalClient, open_local_client, warn_if_no_servers
 from mcp_gateway.control.report import complain_error, describe_failure
 from mcp_gateway.control.terminal import show, show_json
 from mcp_gateway.text.hints import NO_SERVERS
 from mcp_gateway_cli.calls.tokens import estimate_answer
 from mcp_gateway_cli.output.advice import has_servers
-from mcp_gateway_cli.output.server_progress import open_client_with_progress
+from mcp_gateway_cli.output.server_progress import show_server_progress, wait_until_quiet
 from mcp_gateway_cli.output.tool_lines import print_notes, print_tool
 
 Json = dict[str, Any]
@@ -31,7 +31,9 @@ def run(context: ControlContext, arguments: Namespace) -> int:
 
 
 async def _run(context: ControlContext, arguments: Namespace) -> int:
-    async with open_client_with_progress(context, LOOK_SECONDS) as client:
+    async with open_local_client(context, retries=False) as client:
+        async with show_server_progress(client):
+            await wait_until_quiet(client)
         return await _search(client, arguments)
 
 

@@ -46,7 +46,7 @@ def run(context: ControlContext, arguments: Namespace) -> int:
 
 
 def _is_taken(trial: Trial) -> bool:
-    """Whether a tried server is added: one that lacks only a login is."""
+    """Whether a tried server is added; it may lack a login."""
     return trial.ok or trial.error_code == LoginRequired.code
 
 
