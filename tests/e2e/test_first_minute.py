@@ -115,11 +115,11 @@ import os, signal, sys
 from mcp_gateway_cli.editing import files
 from mcp_gateway_cli.main import main
 write, written = files._write_beside, []
-def write_or_die(target, content):
+def write_or_die(target, content, mode):
     if len(written) == 4:
         os.kill(os.getpid(), signal.SIGKILL)
     written.append(target)
-    write(target, content)
+    write(target, content, mode)
 files._write_beside = write_or_die
 main(["init", "--yes", "--no-try"])
 """

@@ -64,19 +64,6 @@ def test_servers_stay_in_the_programs_if_wanted(home, run):
     assert list(servers) == ["mail", "notes", "gateway"]
 
 
-def test_undo_leaves_what_somebody_has_changed_since_unless_forced(home, run):
-    before = read_all(home)
-    assert run("init", "--yes", "--no-try")[0] == 0
-    changed = home / ".config" / "zed" / "settings.json"
-    changed.write_bytes(changed.read_bytes() + b"// more\n")
-    code, out, err = run("undo")
-    assert (code, str(changed) in err, "--force" in err) == (1, True, True)
-    assert "1 file put back, 1 removed again" in out
-    assert changed.read_bytes().endswith(b"// more\n")
-    assert run("undo", "--force")[0] == 0
-    assert read_all(home) == before
-
-
 def test_undo_can_keep_what_a_program_has_written_since(home, run):
     before = read_all(home)
     assert run("init", "--yes", "--no-try")[0] == 0

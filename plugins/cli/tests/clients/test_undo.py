@@ -182,8 +182,89 @@ def test_what_became_of_a_file_is_said_as_it_was(home, run):
     kiro = home / ".kiro" / "settings" / "mcp.json"
     kiro.write_bytes(kiro.read_bytes() + b"\n")
     code, out, err = run("undo")
-    assert (code, out, f"{kiro}: it has been changed since" in err) == (1, "0 files put back\n", True)
+    assert (code, out, f"{kiro}: it has been changed since" in err) == (1, "nothing was put back\n", True)
     assert run("undo", "--force")[1].splitlines()[1:] == [
         "  ~/.kiro/settings/mcp.json is removed again",
         "1 file removed again",
     ]
+
+
+CHANGED = {
+    "a program's file": (".cursor/mcp.json", lambda text: text + b"\n"),
+    "a program's file that is gone": (".cursor/mcp.json", None),
+    "the gateway's own file": (".config/mcp-orchestration-gateway/server_config.json", lambda text: text + b"\n"),
+    "a program's file that became broken": (".cursor/mcp.json", lambda _: b"{"),
+}
+TO_TYPE = {
+    "a program's file": ["--merge", "--force"],
+    "a program's file that is gone": ["--force"],
+    "the gateway's own file": ["--force"],
+    "a program's file that became broken": ["--merge", "--force"],
+}
+
+
+@pytest.fixture
+def tree(home):
+    """Return all files but the journal, with their rights."""
+
+    def read():
+        return {path: (path.read_bytes(), path.stat().st_mode & 0o777) for path in home.rglob("*") if path.is_file()}
+
+    return read
+
+
+@pytest.mark.parametrize("kind", CHANGED)
+def test_a_run_is_undone_as_a_whole_or_not_at_all(home, run, tree, kind):
+    zed = home / ".config" / "zed" / "settings.json"
+    zed.parent.mkdir(parents=True)
+    zed.write_text('{"context_servers": {"notes": {"command": "notes"}}}', encoding="utf-8")
+    before = tree()
+    assert run("init", "--yes", "--no-try")[0] == 0
+    place, rewrite = CHANGED[kind]
+    path = home / place
+    if rewrite is None:
+        path.unlink()
+    else:
+        path.write_bytes(rewrite(path.read_bytes()))
+    changed = tree()
+    for options in ((), ("--all", "--yes")):
+        code, out, err = run("undo", *options)
+        assert (code, out, tree()) == (1, "nothing was put back\n", changed)
+        assert f"{path}: it has been " in err
+        assert "nothing of this init was undone" in err
+        assert [word for word in ("--merge", "--force") if f"mcp-orchestration-gateway undo {word}" in err] == TO_TYPE[
+            kind
+        ]
+    assert json.loads(run("undo", "--json")[1])["restored"] == []
+    assert list_commands(run)[0].startswith("init ")
+    assert run("undo", "--force")[0] == 0
+    assert tree() == before
+
+
+@pytest.mark.parametrize("kind", ["a program's file that is gone", "a program's file that became broken"])
+def test_a_merge_that_is_not_possible_undoes_nothing(home, run, tree, kind):
+    assert run("init", "--yes", "--no-try")[0] == 0
+    place, rewrite = CHANGED[kind]
+    (home / place).unlink() if rewrite is None else (home / place).write_bytes(rewrite(b""))
+    changed = tree()
+    code, out, err = run("undo", "--merge")
+    assert (code, out, tree(), str(home / place) in err) == (1, "nothing was put back\n", changed, True)
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o600, 0o664])
+def test_a_file_that_is_gone_comes_back_with_its_rights(home, run, mode):
+    cursor = home / ".cursor" / "mcp.json"
+    cursor.chmod(mode)
+    assert run("connect", "cursor")[0] == 0
+    cursor.unlink()
+    assert run("undo", "--force")[0] == 0
+    assert (json.loads(cursor.read_bytes()), cursor.stat().st_mode & 0o777) == (CURSOR, mode)
+
+
+def test_older_runs_of_a_kept_file_stay_and_those_of_others_go(home, run):
+    change(run, home)
+    own = home / ".config" / "mcp-orchestration-gateway" / "server_config.json"
+    own.write_bytes(own.read_bytes() + b"\n")
+    code, out, err = run("undo", "--all", "--yes")
+    assert (code, out.splitlines()[-1], err.count("has been changed since")) == (1, "2 files removed again", 1)
+    assert [row.split("  ")[0] for row in list_commands(run)] == ["add one", "init mail, notes"]

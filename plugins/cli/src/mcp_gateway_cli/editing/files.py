@@ -96,10 +96,12 @@ def replace_content(
     batch: Batch = _NO_BATCH,
     *,
     secrets: Sequence[str] = (),
+    new_mode: int | None = None,
 ) -> None:
     """Replace the content of a file if it is unchanged.
 
-    `secrets` are the names of those that went into the keyring for it.
+    `secrets` are the names of those that went into the keyring for it, `new_mode` the rights of a file that is not
+    there.
 
     Raises:
         FileChanged: the file is not as it was.
@@ -118,7 +120,7 @@ def replace_content(
             if journal is not None and after is not None:
                 edit = _keep_backup(journal, path, before, after, batch, secrets=secrets)
             try:
-                _write(target, after)
+                _write(target, after, _NEW_FILE_MODE if new_mode is None else new_mode)
             except (OSError, EditError):
                 # An edit that did not happen is not what `undo` is to take back.
                 if journal is not None and edit is not None and read_content(target) == before:
@@ -137,11 +139,11 @@ def _keep_backup(
         raise EditError(f"{path}: it is left as it is, because its backup cannot be kept: {error}") from None
 
 
-def _write(target: Path, content: bytes | None) -> None:
+def _write(target: Path, content: bytes | None, new_mode: int) -> None:
     if content is None:
         target.unlink()
     else:
-        _write_beside(target, content)
+        _write_beside(target, content, new_mode)
 
 
 def check_writable(path: Path) -> None:
@@ -168,7 +170,7 @@ def _refuse_read_only(path: Path, target: Path) -> None:
         raise EditError(f"{path}: it is read-only; make it writable (chmod u+w)")
 
 
-def _write_beside(target: Path, content: bytes) -> None:
+def _write_beside(target: Path, content: bytes, new_mode: int) -> None:
     """Write a new file beside another one, and give it its name."""
     known = target.stat() if target.exists() else None
     descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".new")
@@ -178,7 +180,7 @@ def _write_beside(target: Path, content: bytes) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        made.chmod(stat.S_IMODE(known.st_mode) if known else _NEW_FILE_MODE)
+        made.chmod(stat.S_IMODE(known.st_mode) if known else new_mode)
         if known is not None and sys.platform != "win32" and (known.st_uid, known.st_gid) != _owner(made):
             _keep_owner(made, known)
         made.replace(target)

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -51,6 +52,7 @@ class Edit:
     * `digest`: the SHA-256 of what was written.
     * `backup`: where the former content is kept; None if there was no file.
     * `secrets`: the names of secrets that went into the keyring with it.
+    * `mode`: the rights that the file had; None if there was none, or if they are not known.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Edit:
     digest: str
     backup: Path | None
     secrets: tuple[str, ...] = ()
+    mode: int | None = None
 
     def read_backup(self) -> bytes | None:
         """Return the former content; None if there was no file.
@@ -100,6 +103,7 @@ class Journal:
         folder = self.folder / name
         place, digest = Path(os.path.abspath(path)), _digest(after)  # noqa: PTH100  # a link must stay one
         backup = folder / _BEFORE if before is not None else None
+        mode = _read_mode(path) if before is not None else None
         record = {
             "path": str(place),
             "batch": batch.name,
@@ -109,6 +113,7 @@ class Journal:
             "digest": digest,
             "has_backup": before is not None,
             "secrets": list(secrets),
+            "mode": mode,
         }
         try:
             self._make_folder()
@@ -120,7 +125,7 @@ class Journal:
             raise
         with suppress(EditError):
             self._forget_oldest()
-        return Edit(name, place, batch, now, digest, backup, tuple(secrets))
+        return Edit(name, place, batch, now, digest, backup, tuple(secrets), mode)
 
     def _make_folder(self) -> None:
         try:
@@ -161,15 +166,30 @@ class Journal:
         """
         from mcp_gateway_cli.editing.files import read_content, replace_content
 
-        before, now = edit.read_backup(), read_content(edit.path)
-        if now != before:
-            if now is None or _digest(now) != edit.digest:
-                what = "has been removed" if now is None else "has been changed"
-                kept = f"; what was in it is in {edit.backup}" if edit.backup else ""
-                raise FileChanged(f"{edit.path}: it {what} since, so it is left as it is{kept}")
-            replace_content(edit.path, now, before)
+        if differs := self.check(edit):
+            replace_content(edit.path, read_content(edit.path), edit.read_backup())
         self.forget(edit)
-        return now != before
+        return differs
+
+    def check(self, edit: Edit) -> bool:
+        """Look whether a file can be put back, and would change.
+
+        Raises:
+            FileChanged: somebody else has changed the file since.
+            EditError: it cannot be read or written.
+
+        """
+        from mcp_gateway_cli.editing.files import check_writable, read_content
+
+        before, now = edit.read_backup(), read_content(edit.path)
+        if now == before:
+            return False
+        if now is None or _digest(now) != edit.digest:
+            what = "has been removed" if now is None else "has been changed"
+            kept = f"; what was in it is in {edit.backup}" if edit.backup else ""
+            raise FileChanged(f"{edit.path}: it {what} since, so it is left as it is{kept}")
+        check_writable(edit.path)
+        return True
 
     def forget(self, edit: Edit) -> None:
         """Remove an edit and its backup from the journal."""
@@ -198,6 +218,7 @@ class Journal:
                 record["digest"],
                 folder / _BEFORE if record["has_backup"] else None,
                 tuple(record.get("secrets", ())),
+                record.get("mode"),
             )
         except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
             return None
@@ -227,6 +248,13 @@ def new_batch(verb: str, targets: Iterable[str], configuration: Path) -> Batch:
 def _explain(path: Path, error: OSError) -> EditError:
     """Return the error that what can be undone cannot be read."""
     return EditError(f"{path}: what can be undone cannot be read: {describe_read_error(error)}")
+
+
+def _read_mode(path: Path) -> int | None:
+    try:
+        return stat.S_IMODE(path.stat().st_mode)
+    except OSError:
+        return None
 
 
 def _digest(content: bytes) -> str:

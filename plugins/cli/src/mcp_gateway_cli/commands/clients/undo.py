@@ -11,18 +11,20 @@ from mcp_gateway.control.report import USAGE, describe_findings
 from mcp_gateway.control.terminal import complain, show_json
 from mcp_gateway.plugin import GatewayError, UsageError
 from mcp_gateway.protocol.implementation import NAME
-from mcp_gateway_cli.clients.changes import restore_servers
+from mcp_gateway_cli.clients.application import to_reason
+from mcp_gateway_cli.clients.changes import FileChange, restore_servers
 from mcp_gateway_cli.clients.machine import Machine, find_machine
 from mcp_gateway_cli.clients.own_file import find_named_file, init_lock
 from mcp_gateway_cli.commands.clients import undo_report as report
 from mcp_gateway_cli.commands.clients.prompts import NoAnswer, confirm, is_interactive
 from mcp_gateway_cli.commands.clients.undo_report import Outcome, Undone
 from mcp_gateway_cli.editing.errors import EditError, FileChanged
-from mcp_gateway_cli.editing.files import read_content, replace_content
+from mcp_gateway_cli.editing.files import check_writable, read_content, replace_content
 from mcp_gateway_cli.editing.journal import Edit, Journal, open_journal
 from mcp_gateway_cli.secrets.keyring_moves import SOURCE, remove_secrets
 
-_TreatFn = Callable[[Journal, Edit, FileChanged], Outcome]
+_PlanFn = Callable[[Edit, FileChanged], FileChange]
+"""Returns what becomes of a file that has been changed since, or raises why nothing does."""
 
 _NOBODY = f"nobody can be asked here: {NAME} undo --all --yes puts these back; or repeat it in a terminal"
 
@@ -59,8 +61,8 @@ def _run(context: ControlContext, arguments: Namespace, machine: Machine, journa
     if arguments.all and chosen and not _agree(machine, chosen, arguments):
         complain("nothing was put back")
         return 0
-    treat = _overwrite if arguments.force else _merge if arguments.merge else _refuse
-    undone, problems = _undo(journal, [edit for edits in chosen for edit in edits], treat)
+    plan = _plan_overwriting if arguments.force else _plan_merge if arguments.merge else _refuse
+    undone, problems = _undo(journal, chosen, plan)
     problems += _take_out_secrets(context, [each.edit for each in undone])
     left = len(select_batches(journal.list_batches(), named))
     if arguments.json:
@@ -100,30 +102,75 @@ def _agree(machine: Machine, batches: Sequence[list[Edit]], arguments: Namespace
     return confirm(report.write_question(machine, batches), default=False)
 
 
-def _undo(journal: Journal, edits: Sequence[Edit], treat: _TreatFn) -> tuple[list[Undone], list[str]]:
-    """Undo edits, the newest first; return what happened, and the problems.
+def _undo(journal: Journal, batches: Sequence[list[Edit]], plan: _PlanFn) -> tuple[list[Undone], list[str]]:
+    """Undo runs of commands, the newest first; return outcomes and problems.
 
-    A file that cannot be put back keeps its older edits, too. `treat` deals with a file that has been changed since.
+    A run is undone as a whole or not at all: half of it could lead programs to a gateway without its servers. One that
+    stays keeps the older ones of its files, too.
     """
     undone: list[Undone] = []
-    problems: dict[str, str] = {}
+    problems: list[str] = []
+    kept: set[Path] = set()
+    for edits in reversed(batches):
+        paths = {edit.path for edit in edits}
+        if not paths & kept:
+            done, found = _undo_batch(journal, edits, plan)
+            undone += done
+            problems += found
+            if not found:
+                continue
+        kept |= paths
+    return undone, problems
+
+
+def _undo_batch(journal: Journal, edits: Sequence[Edit], plan: _PlanFn) -> tuple[list[Undone], list[str]]:
+    """Undo one run of a command, if nothing stands in the way.
+
+    The gateway's own file was the first to be written, and is the last to go.
+    """
+    if problems := _find_obstacles(journal, edits, plan):
+        return [], problems
+    undone: list[Undone] = []
     for edit in reversed(edits):
-        if str(edit.path) in problems:
-            continue
         try:
-            undone.append(Undone(edit, _undo_one(journal, edit, treat)))
+            undone.append(Undone(edit, _undo_one(journal, edit, plan)))
         except GatewayError as error:
-            problems[str(edit.path)] = str(error)
-    return undone, list(problems.values())
+            return undone, [str(error)]
+    return undone, []
 
 
-def _undo_one(journal: Journal, edit: Edit, treat: _TreatFn) -> Outcome:
+def _find_obstacles(journal: Journal, edits: Iterable[Edit], plan: _PlanFn) -> list[str]:
+    """Return why files cannot be put back, before one is."""
+    newest = {edit.path: edit for edit in edits}
+    problems: list[str] = []
+    for edit in newest.values():
+        try:
+            _check(journal, edit, plan)
+        except GatewayError as error:
+            problems.append(f"{edit.path}: {to_reason(error, edit.path)}")
+    return problems
+
+
+def _check(journal: Journal, edit: Edit, plan: _PlanFn) -> None:
     try:
-        if not journal.undo(edit):
-            return Outcome.SAME
+        journal.check(edit)
     except FileChanged as error:
-        return treat(journal, edit, error)
-    return Outcome.of(edit)
+        if not plan(edit, error).is_empty:
+            check_writable(edit.path)
+
+
+def _undo_one(journal: Journal, edit: Edit, plan: _PlanFn) -> Outcome:
+    try:
+        return Outcome.of(edit) if journal.undo(edit) else Outcome.SAME
+    except FileChanged as error:
+        change = plan(edit, error)
+    is_whole = change.after == edit.read_backup()
+    if not change.is_empty:
+        replace_content(edit.path, change.before, change.after, new_mode=edit.mode)
+    journal.forget(edit)
+    if is_whole:
+        return Outcome.of(edit)
+    return Outcome.KEPT if change.is_empty else Outcome.MERGED
 
 
 def _take_out_secrets(context: ControlContext, restored: Iterable[Edit]) -> list[str]:
@@ -140,23 +187,23 @@ def _take_out_secrets(context: ControlContext, restored: Iterable[Edit]) -> list
     return problems
 
 
-def _refuse(_: Journal, __: Edit, error: FileChanged) -> Outcome:
-    raise EditError(f"{error}; --merge takes only the gateway out and puts its servers back, --force overwrites it")
+def _refuse(edit: Edit, error: FileChanged) -> FileChange:
+    whole = f"nothing of this {edit.batch.verb} was undone"
+    if read_content(edit.path) is None:
+        raise EditError(f"{error}; {whole}; to write it again: {NAME} undo --force")
+    if edit.batch.configuration is not None and edit.path.resolve() == edit.batch.configuration.resolve():
+        raise EditError(f"{error}; {whole}; to overwrite it: {NAME} undo --force")
+    raise EditError(
+        f"{error}; {whole}; to take only the gateway out of it and put its servers back: {NAME} undo --merge; "
+        f"to overwrite it: {NAME} undo --force"
+    )
 
 
-def _overwrite(journal: Journal, edit: Edit, _: FileChanged) -> Outcome:
-    replace_content(edit.path, read_content(edit.path), edit.read_backup())
-    journal.forget(edit)
-    return Outcome.of(edit)
+def _plan_overwriting(edit: Edit, _: FileChanged) -> FileChange:
+    return FileChange(edit.path, read_content(edit.path), edit.read_backup())
 
 
-def _merge(journal: Journal, edit: Edit, error: FileChanged) -> Outcome:
+def _plan_merge(edit: Edit, error: FileChanged) -> FileChange:
     """Take back what was done to the servers, and keep all else."""
     now = read_content(edit.path)
-    if now is None:
-        raise error
-    change = restore_servers(edit.path, edit.read_backup(), now)
-    if not change.is_empty:
-        replace_content(edit.path, now, change.after)
-    journal.forget(edit)
-    return Outcome.SAME if change.is_empty else Outcome.MERGED
+    return _refuse(edit, error) if now is None else restore_servers(edit.path, edit.read_backup(), now)

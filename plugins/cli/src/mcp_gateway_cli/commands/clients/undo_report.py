@@ -27,6 +27,7 @@ class Outcome(StrEnum):
     REMOVED = "removed again"
     MERGED = "rid of the gateway, its servers put back"
     SAME = "as before already"
+    KEPT = "left as it is now"
 
     @classmethod
     def of(cls, edit: Edit) -> Outcome:
@@ -90,7 +91,7 @@ def show_undone(machine: Machine, undone: Sequence[Undone], problems: Sequence[s
     for batch, run in groupby(undone, lambda each: each.edit.batch):
         show(f"{describe_batch(batch)}:")
         show(*(f"  {machine.shorten(each.edit.path)} is {each.outcome}" for each in run))
-    show(_count(undone))
+    show(_count(undone) if undone else "nothing was put back")
     complain_error(*problems)
     if left and not problems:
         show(f"{plural(left, 'earlier change')} can be undone, too: {NAME} undo --list")
@@ -104,7 +105,7 @@ def _count(undone: Iterable[Undone]) -> str:
             last[each.edit.path] = each.outcome
     outcomes = list(last.values())
     counts = [(outcomes.count(outcome), outcome) for outcome in Outcome if outcome in outcomes]
-    (count, outcome), *others = counts or [(0, Outcome.RESTORED)]
+    (count, outcome), *others = counts
     return ", ".join([f"{plural(count, 'file')} {outcome}", *(f"{number} {each}" for number, each in others)])
 
 
