@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import logging
+import re
 
 import pytest
 import structlog
@@ -10,6 +12,9 @@ import structlog
 from mcp_gateway.config.settings import read_environment
 from mcp_gateway.runtime.logging import configure_logging
 from mcp_gateway.runtime.terminal_styles import takes_styles
+
+TIME = r"\d{4}-\d\d-\d\dT[\d:.]+Z"
+FIELDS = '"what": "it", "level": "warning"'
 
 
 class Terminal(io.StringIO):
@@ -43,6 +48,27 @@ def place(monkeypatch):
 def test_styles_are_for_terminals(place, kind, variables, styled):
     assert takes_styles(place(kind, variables)) is styled
     assert not takes_styles(None)
+
+
+@pytest.mark.usefixtures("_log_is_ours")
+@pytest.mark.parametrize(
+    "kind, log_format, line",
+    [
+        (Terminal, "auto", r"\d\d:\d\d:\d\d \[warning\] said what=it\n"),
+        (io.StringIO, "console", rf"{TIME} \[warning  \] said +\[mcp_gateway.test\] what=it\n"),
+        (
+            io.StringIO,
+            "auto",
+            rf'\{{"event": "said", "logger": "mcp_gateway.test", {FIELDS}, "timestamp": "{TIME}"\}}\n',
+        ),
+    ],
+)
+def test_the_log_is_short_at_a_terminal_only(place, monkeypatch, kind, log_format, line):
+    stream = place(kind, {"NO_COLOR": "1"})
+    monkeypatch.setattr("sys.stderr", stream)
+    configure_logging(read_environment({"GATEWAY_LOG_FORMAT": log_format}))
+    logging.getLogger("mcp_gateway.test").warning("said", extra={"what": "it"})
+    assert re.fullmatch(line, stream.getvalue()), stream.getvalue()
 
 
 @pytest.mark.usefixtures("_log_is_ours")

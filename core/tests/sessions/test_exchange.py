@@ -10,6 +10,7 @@ import anyio
 import pytest
 from mcp.shared.exceptions import MCPError
 from msgspec import Raw
+from structlog.testing import capture_logs
 
 from mcp_gateway.gateway.request import Request
 from mcp_gateway.plugin import ConnectionDropped, RequestNotSent, ServerTimeout, ServerUnavailable
@@ -425,8 +426,10 @@ async def test_responses_that_are_late_or_foreign_are_dropped_and_counted(reques
     server = FakeServer()
     async with running(server) as run:
         connection = run.exchange.session.connection
-        for outcome in (b'"result":{}', b'"error":{"code":1,"message":"x"}', b'"result":null'):
-            server.say(b'{"jsonrpc":"2.0","id":%b,%b}' % (request_id, outcome))
+        with capture_logs() as logged:
+            for outcome in (b'"result":{}', b'"error":{"code":1,"message":"x"}', b'"result":null'):
+                server.say(b'{"jsonrpc":"2.0","id":%b,%b}' % (request_id, outcome))
+        assert {(line["event"], line["server"]) for line in logged} == {("message dropped", "alpha")}
         assert (connection.dropped, run.outcomes, server.sent) == (3, [], [])
 
 

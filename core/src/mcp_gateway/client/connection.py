@@ -84,6 +84,7 @@ class Connection:
     initialize_result: Json = field(default_factory=dict)
     ids: Iterator[int] = field(default_factory=lambda: count(1))
     server_requests: ServerRequests = field(init=False)
+    server: str = ""
     dropped: int = 0  # messages of the server that were unreadable, or responses without a request
     _level: str | None = None
 
@@ -210,7 +211,7 @@ class Connection:
         self.dropped += 1
         # Logged at powers of two only: a server that floods the session must not flood the log.
         if self.dropped & (self.dropped - 1) == 0:
-            log.info("message dropped", reason=reason, messages=self.dropped)
+            log.info("message dropped", server=self.server, reason=reason, messages=self.dropped)
 
     # -- what is sent
 
@@ -264,26 +265,33 @@ class Connection:
 
 @asynccontextmanager
 async def open_connection(
-    transport: Transport, router: ServerMessageRouter | None = None, on_announced: AnnouncedFn | None = None
+    transport: Transport,
+    router: ServerMessageRouter | None = None,
+    on_announced: AnnouncedFn | None = None,
+    server: str = "",
 ) -> AsyncIterator[Connection]:
-    """Open `transport`; yield a connection before negotiation."""
+    """Open `transport` to `server`; yield a connection before negotiation."""
     async with transport as yielded:
         opened: object = yielded
         if isinstance(opened, ServerChannel):
-            async with _connect(opened, router, on_announced) as connection:
+            async with _connect(opened, router, on_announced, server) as connection:
                 yield connection
         else:
             # Third-party transports may yield the SDK's streams.
-            async with open_stream_channel(*yielded) as channel, _connect(channel, router, on_announced) as connection:
+            async with (
+                open_stream_channel(*yielded) as channel,
+                _connect(channel, router, on_announced, server) as connection,
+            ):
                 yield connection
 
 
 @asynccontextmanager
 async def _connect(
-    channel: ServerChannel, router: ServerMessageRouter | None, on_announced: AnnouncedFn | None
+    channel: ServerChannel, router: ServerMessageRouter | None, on_announced: AnnouncedFn | None, server: str
 ) -> AsyncIterator[Connection]:
     async with anyio.create_task_group() as tasks:
-        connection = Connection(channel, tasks, router or ServerMessageRouter(), Announcements(on_announced))
+        announcements = Announcements(on_announced)
+        connection = Connection(channel, tasks, router or ServerMessageRouter(), announcements, server=server)
         channel.start(connection.on_message, connection.on_close)
         try:
             yield connection

@@ -231,7 +231,7 @@ async def _open(context: ControlContext, servers: ServerFile) -> AsyncIterator[L
         async with create_client_server_memory_streams() as (ours, theirs):
             tasks.start_soon(server.run, *theirs, server.create_initialization_options())
             router = _ProgressRouter()
-            async with open_connection(_transport_of(ours), router) as connection:
+            async with open_connection(_transport_of(ours), router, server="gateway") as connection:
                 await negotiate(connection)
                 yield LocalClient(opened, connection, router, patience)
         tasks.cancel_scope.cancel()

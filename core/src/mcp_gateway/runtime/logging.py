@@ -19,6 +19,7 @@ from mcp_gateway.text.redaction import mask_secrets
 
 _OURS = "mcp_gateway"
 _TEXTS = frozenset({"exception", "stack"})
+_TIME_OF_DAY = slice(11, 19)
 _EXTRA = structlog.stdlib.ExtraAdder()
 
 
@@ -31,7 +32,8 @@ def configure_logging(environment: Environment) -> None:
     tracebacks, because they would print requests, and so secrets.
     """
     level = logging.getLevelNamesMapping()[environment.log_level.upper()]
-    as_json = environment.log_format == "json" or (environment.log_format == "auto" and not sys.stderr.isatty())
+    at_terminal = sys.stderr.isatty()
+    as_json = environment.log_format == "json" or (environment.log_format == "auto" and not at_terminal)
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -50,9 +52,13 @@ def configure_logging(environment: Environment) -> None:
         cache_logger_on_first_use=True,
     )
     for_people = [
+        *([_shorten_event] if at_terminal else []),
         _escape_event,
         structlog.dev.ConsoleRenderer(
-            pad_event_to=0, colors=takes_styles(sys.stderr), exception_formatter=structlog.dev.plain_traceback
+            pad_event_to=0,
+            pad_level=not at_terminal,
+            colors=takes_styles(sys.stderr),
+            exception_formatter=structlog.dev.plain_traceback,
         ),
     ]
     renderers: list[Any] = [structlog.processors.JSONRenderer()] if as_json else for_people
@@ -96,6 +102,13 @@ def _add_fields(logger: Any, method: str, event: Any) -> Any:
     package = event["logger"].partition(".")[0]
     is_ours = package == _OURS or package.startswith(f"{_OURS}_")
     return _EXTRA(logger, method, event) if is_ours else event
+
+
+def _shorten_event(_logger: Any, _method: str, event: Any) -> Any:
+    """Leave out what a person who watches a terminal does not need."""
+    event.pop("logger", None)
+    event["timestamp"] = event["timestamp"][_TIME_OF_DAY]
+    return event
 
 
 def _escape_event(_logger: Any, _method: str, event: Any) -> Any:

@@ -235,7 +235,7 @@ class Session:
     async def _connect(self, *, initialize_first: bool) -> bool:
         """Connect; return whether the server stayed until the handshake was done."""
         transport = self.client_transport.connect(self.credentials)
-        async with open_connection(transport, self.router, self.on_announced) as connection:
+        async with open_connection(transport, self.router, self.on_announced, self.server) as connection:
             self._channel = connection.channel
             try:
                 await negotiate(connection, initialize_first=initialize_first)

@@ -36,6 +36,11 @@ class ServerExamination:
     trials: dict[str, Trial] = field(default_factory=dict)
     findings: dict[str, list[Finding]] = field(default_factory=dict)
 
+    @property
+    def trial_seconds(self) -> float:
+        """How long the trials may take, without the search for reasons."""
+        return self.seconds - min(_DIAGNOSIS_SECONDS, self.seconds / 3)
+
     async def run(self) -> list[Finding]:
         """Try all servers; return the findings, in the order of the file."""
         specs = self.context.servers.specs
@@ -64,15 +69,15 @@ class ServerExamination:
         self, spec: ServerSpec, reservations: Reservations, pace: ConcurrencyLimit, deadline: float
     ) -> tuple[Trial, list[Diagnosis]]:
         """Try a server, unless it is certain beforehand that it cannot start."""
-        limit = deadline - min(_DIAGNOSIS_SECONDS, self.seconds / 3)
+        limit = deadline - self.seconds + self.trial_seconds
         with anyio.CancelScope(deadline=limit):
             if reason := await anyio.to_thread.run_sync(_find_obstacle, spec, abandon_on_cancel=True):
                 failed = Trial(spec.name, ok=False, seconds=0.0, reason=reason, error_code="server_unavailable")
                 return failed, await _diagnose(spec, _DIAGNOSIS_SECONDS)
             async with pace.slot():
                 return await try_server(spec, reservations, self.context.position), []
-        reason = f"it did not list what it has within the {self.seconds:g} s that all servers have here"
-        return Trial(spec.name, ok=False, seconds=self.seconds, reason=reason, error_code=ServerTimeout.code), []
+        reason = f"it did not list what it has within the {self.trial_seconds:.3g} s that all servers have here"
+        return Trial(spec.name, ok=False, seconds=self.trial_seconds, reason=reason, error_code=ServerTimeout.code), []
 
     def _check_length(self) -> list[Finding]:
         """Return a warning if more tools are listed than clients take."""
