@@ -128,7 +128,11 @@ def test_on_a_terminal_it_says_how_to_use_it(launcher: Launcher) -> None:
     controller, terminal = pty.openpty()
     config = launcher.config()
     process = subprocess.Popen(
-        [GATEWAY], stdin=terminal, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=launcher.environment(config)
+        [GATEWAY, "serve"],
+        stdin=terminal,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=launcher.environment(config),
     )
     assert process.stderr is not None
     line = process.stderr.readline().decode()
@@ -137,7 +141,7 @@ def test_on_a_terminal_it_says_how_to_use_it(launcher: Launcher) -> None:
     os.close(controller)
     os.close(terminal)
     assert "waiting for an MCP client" in line
-    assert "mcp-orchestration-gateway search" in line
+    assert "mcp-orchestration-gateway init" in line
 
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-"])
