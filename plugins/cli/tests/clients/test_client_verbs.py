@@ -58,6 +58,25 @@ def test_what_init_reports_as_json_has_stable_keys(home, run):
     assert SECRET not in out
 
 
+def test_what_is_behind_the_gateway_is_counted_whoever_put_it_there(home, run):
+    told = "behind the gateway, which is in"
+    assert run("add", "clock", "--no-try", "--", "clock")[0] == 0
+    assert run("add", "off", "--no-try", "--", "off")[0] == 0
+    assert run("disable", "off")[0] == 0
+    assert run("connect", "kiro")[0] == 0
+    out = run("init", "--yes", "--no-try")[1]
+    assert f"3 servers {told} 3 programs now; restart Cursor, Zed to use it" in out.splitlines()
+    (home / ".kiro" / "settings" / "mcp.json").write_text('{"mcpServers": {"more": {"command": "more"}}}')
+    out = run("init", "--yes", "--no-try")[1]
+    assert f"4 servers {told} 3 programs now; restart Kiro to use it" in out.splitlines()
+
+
+def test_what_is_alone_is_spoken_of_so(home, run):
+    (home / ".config" / "zed" / "settings.json").unlink()
+    out = run("init", "--yes", "--no-try")[1]
+    assert "2 servers behind the gateway, which is in 1 program now; restart it to use it" in out.splitlines()
+
+
 def test_servers_stay_in_the_programs_if_wanted(home, run):
     assert run("init", "--yes", "--no-try", "--keep")[0] == 0
     servers = json.loads((home / ".cursor" / "mcp.json").read_bytes())["mcpServers"]

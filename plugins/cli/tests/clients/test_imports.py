@@ -53,6 +53,23 @@ def test_what_the_gateway_has_already_is_not_added_again(write, tmp_path):
     assert [(server.name, server.is_new) for server in plan.servers] == [("mine", False), ("b-cursor", True)]
 
 
+def test_what_only_a_program_reads_is_noted_once_an_entry(write):
+    alike = {"command": "x"}
+    files = [
+        write("cursor", {"mcpServers": {"one": {**alike, "autoApprove": ["a"], "icon": "i"}}}),
+        write("vscode", {"servers": {"one": {**alike, "dev": {"watch": "*"}}}}),
+        write("zed", {"context_servers": {"one": {"source": "custom", **alike}}}),
+        write("cline", {"mcpServers": {"one": {**alike, "autoApprove": []}, "two": {"command": "y"}}}),
+    ]
+    assert [(server.name, server.warnings) for server in plan_import(files).servers] == [
+        (
+            "one",
+            ("only Cursor reads autoApprove, icon: not taken over", "only VS Code reads dev: not taken over"),
+        ),
+        ("two", ()),
+    ]
+
+
 def test_what_is_left_out_has_a_reason(write):
     file = write(
         "cursor",

@@ -17,6 +17,7 @@ from mcp_gateway.config.forms.keys import (
     RENAMES,
     SECONDS,
     UNKEPT,
+    list_ignored,
 )
 from mcp_gateway.config.forms.programs import Program
 from mcp_gateway.config.forms.recognition import is_comment_key
@@ -53,6 +54,7 @@ class RawEntry:
     In another program's form (`foreign`) unknown keys belong to that program and cause only a warning. `unclear` is the
     reason for which it cannot be used. `policy` is what its lists of tools come to. `title` is its name in that
     program, `place` the keys that lead to the servers there, and `key` its own: None if the document is the entry.
+    `ignored` are keys that say something to that program alone.
     """
 
     where: str
@@ -64,6 +66,7 @@ class RawEntry:
     title: str = ""
     place: tuple[str, ...] = ()
     key: str | int | None = None
+    ignored: tuple[str, ...] = ()
 
 
 def native_entry(path: str, number: int, item: Any) -> RawEntry:
@@ -101,6 +104,7 @@ def foreign_entry(path: str, program: Program, names: tuple[str, str], item: Any
         return RawEntry(where, {"name": plain}, foreign=True, unclear=_OBJECT)
     warnings = [] if plain == name else [f"it is called {plain!r} here"]
     keys = {**_flatten(_without_comments(item)), "name": plain}
+    ignored = list_ignored(keys)
     unclear = ""
     if not name.isascii() or plain != sanitize_server_name(name):
         keys.setdefault("description", name)  # so that a model knows it by more than a hash
@@ -112,7 +116,15 @@ def foreign_entry(path: str, program: Program, names: tuple[str, str], item: Any
         unclear = find_transport_problem(keys) or settle_contradiction(keys, warnings)
     except (UnclearList, UnclearValue) as error:
         unclear = str(error)
-    return RawEntry(where, with_transport(keys), True, tuple(warnings), unclear, policy)  # noqa: FBT003  # foreign
+    return RawEntry(
+        where,
+        with_transport(keys),
+        foreign=True,
+        warnings=tuple(warnings),
+        unclear=unclear,
+        policy=policy,
+        ignored=ignored,
+    )
 
 
 def _without_comments(item: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
 CALL, LIST, START, ALL = "call_timeout", "list_timeout", "start_timeout", "timeout"
 """Our keys of time limits, in seconds."""
@@ -124,3 +125,12 @@ PROJECT_FOLDER = re.compile(
     r"|opencode|qwen|roo|trae|vscode|windsurf|zed)"
 )
 """Folders in a project in which programs keep their files: paths in these begin in the project."""
+
+
+def list_ignored(keys: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the keys that say something to their program alone.
+
+    Zed writes into each entry where it comes from, which says nothing.
+    """
+    usual = ("source", "custom")
+    return tuple(key for key, value in keys.items() if key in IGNORED and value and (key, value) != usual)

@@ -85,6 +85,16 @@ def read_existing(path: Path) -> list[Entry]:
     return entries
 
 
+def count_servers(path: Path) -> int:
+    """Return how many servers of the gateway's file are used.
+
+    Raises:
+        ConfigError: the file cannot be read, or is broken.
+
+    """
+    return sum(raw.keys.get("enabled") is not False for raw in read_client_file(path).entries)
+
+
 def plan_import(
     files: Iterable[FoundFile], existing: Sequence[Entry] = (), reveal: Callable[[Entry], Entry] = lambda entry: entry
 ) -> ImportPlan:
@@ -104,7 +114,8 @@ def plan_import(
             continue
         identity = _identify(server.entry)
         if (known := planned.get(identity)) is not None:
-            planned[identity] = replace(known, origins=(*known.origins, origin))
+            warnings = tuple(dict.fromkeys((*known.warnings, *server.warnings)))
+            planned[identity] = replace(known, origins=(*known.origins, origin), warnings=warnings)
             continue
         planned[identity] = _add(server, server.entry, origin, file.program.name, names)
     return ImportPlan(tuple(server for server in planned.values() if server.origins), tuple(left_out))

@@ -98,9 +98,7 @@ def inspect_file(program: ClientProgram, path: Path) -> FoundFile:
         problem = str(error).split("\n", 1)[0].removeprefix(f"{path}: ")
         return FoundFile(program, path, problem=problem)
     own_entries = tuple(raw for raw in file.entries if is_gateway(raw.keys))
-    servers = tuple(
-        _inspect_server(raw, file, is_user_wide=bool(program.name)) for raw in file.entries if not is_gateway(raw.keys)
-    )
+    servers = tuple(_inspect_server(raw, file, program) for raw in file.entries if not is_gateway(raw.keys))
     return FoundFile(program, path, servers, own_entries, file.elsewhere)
 
 
@@ -109,17 +107,18 @@ def is_gateway(keys: Mapping[str, Any]) -> bool:
     return find_own_program(keys) is not None
 
 
-def _inspect_server(raw: RawEntry, file: ClientFile, *, is_user_wide: bool) -> FoundServer:
+def _inspect_server(raw: RawEntry, file: ClientFile, program: ClientProgram) -> FoundServer:
     title = raw.title or str(raw.keys.get("name", ""))
     if raw.keys.get("enabled") is False:
         return FoundServer(title, raw.place, problem=raw.unclear or "it is switched off there", is_off=True)
     if raw.unclear:
         return FoundServer(title, raw.place, problem=raw.unclear)
     try:
-        entry = translate_entry(raw, file.folder, file.questions, is_user_wide=is_user_wide)
+        entry = translate_entry(raw, file.folder, file.questions, is_user_wide=bool(program.name))
     except ConfigError as error:
         return FoundServer(title, raw.place, problem=str(error))
-    return FoundServer(title, raw.place, entry, warnings=raw.warnings)
+    notes = [f"only {program.title} reads {', '.join(raw.ignored)}: not taken over"] if raw.ignored else []
+    return FoundServer(title, raw.place, entry, warnings=(*raw.warnings, *notes))
 
 
 def list_servers(files: Iterable[FoundFile]) -> Iterator[tuple[FoundFile, FoundServer]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from mcp_gateway.protocol.implementation import NAME
 from mcp_gateway_cli.clients.application import Problem, plan_connections, write_changes
 from mcp_gateway_cli.clients.changes import FileChange, add_servers
 from mcp_gateway_cli.clients.entry_forms import Launch
-from mcp_gateway_cli.clients.imports import ImportPlan, plan_import, read_existing
+from mcp_gateway_cli.clients.imports import ImportPlan, count_servers, plan_import, read_existing
 from mcp_gateway_cli.clients.launch import find_installation, find_launch
 from mcp_gateway_cli.clients.machine import Machine, find_machine
 from mcp_gateway_cli.clients.own_file import find_own_file, find_variables, init_lock
@@ -194,22 +194,30 @@ def _end(
     if arguments.json:
         _show_json(work, files, written, _describe_problems(work))
     else:
-        _show_end(setting, work, written)
+        _show_end(setting, work, written, files)
     return 1 if work.problems else 0
 
 
-def _show_end(setting: _Setting, work: _Work, written: Sequence[FileChange]) -> None:
+def _show_end(setting: _Setting, work: _Work, written: Sequence[FileChange], files: Sequence[FoundFile]) -> None:
     report.show_problems(setting.machine, work.problems)
     if not written:
         show("nothing to do: no file changes" if not work.problems else "no file was changed")
         return
-    programs = [change for change in written if change.path != setting.path]
     show(
-        f"{report.plural(len(work.plan.servers), 'server')} behind the gateway, which is in "
-        f"{report.plural(len(programs), 'program')} now; restart these to use it",
+        _describe_result({change.path for change in written}, count_servers(setting.path), files),
         *report.describe_moved(written),
         f"to put every file back as it was: {NAME} undo",
     )
+
+
+def _describe_result(written: Collection[Path], servers: int, files: Sequence[FoundFile]) -> str:
+    """Describe what is behind the gateway now, and what to restart."""
+    connected = [file for file in files if file.path in written or file.gateways]
+    fresh = [file.program.title for file in connected if file.path in written]
+    restarted = ", ".join(fresh) if len(fresh) < len(connected) else "it" if len(fresh) == 1 else "these"
+    counted = f"{report.plural(servers, 'server')} behind the gateway"
+    where = f"which is in {report.plural(len(connected), 'program')} now"
+    return f"{counted}, {where}{f'; restart {restarted} to use it' if fresh else ''}"
 
 
 def _describe_problems(work: _Work) -> dict[str, object]:
