@@ -6,12 +6,13 @@ An error becomes one line on standard error and an exit code.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 
 from mcp_gateway.control.commands import find_function
 from mcp_gateway.control.context import ControlContext
 from mcp_gateway.control.report import prepare_streams, run_and_report
-from mcp_gateway.control.terminal import is_at_terminal, show_text
+from mcp_gateway.control.terminal import find_width, is_at_terminal, show_text
 from mcp_gateway.runtime.lazy_imports import defer_sdk_imports
 from mcp_gateway_cli.all_commands import BUILT_IN, collect_all_commands, explain_unknown
 from mcp_gateway_cli.command_line import read_command_line, wants_json
@@ -57,5 +58,9 @@ def _run(words: Sequence[str]) -> int:
     if not line.verb and is_at_terminal() and context.environment.server_transport == "stdio":
         show_text(describe_program())
         return 0
+    if find_width(sys.stderr) is not None:  # a person reads notes
+        from mcp_gateway_cli.commands.working_directory import settle_folder_file
+
+        settle_folder_file(context, command, options)
     with name_typed_options(overrides):
         return find_function(command)(context, options)

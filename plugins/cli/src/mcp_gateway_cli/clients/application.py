@@ -10,6 +10,7 @@ from mcp_gateway.plugin import ConfigError, GatewayError
 from mcp_gateway.plugin_host.variable_sources import VariableSources
 from mcp_gateway_cli.clients.changes import FileChange, connect_program
 from mcp_gateway_cli.clients.entry_forms import Launch
+from mcp_gateway_cli.clients.folder_file import keep_trust
 from mcp_gateway_cli.clients.imports import ImportPlan
 from mcp_gateway_cli.clients.survey import FoundFile
 from mcp_gateway_cli.editing.files import check_writable, replace_content
@@ -79,6 +80,8 @@ def _write_change(change: FileChange, journal: Journal, batch: Batch, sources: V
     except GatewayError:
         remove_secrets(sources, names)
         raise
+    if change.after is not None:
+        keep_trust(change.path, change.before, change.after)
 
 
 def to_reason(error: GatewayError, path: Path) -> str:

@@ -29,8 +29,11 @@ def run(_context: ControlContext, arguments: Namespace) -> int:
     store = open_trust_store()
     if arguments.list:
         return _print_files(store, as_json=arguments.json)
-    file = Path(arguments.folder).resolve() / FILE_NAME
-    return (_remove if arguments.remove else _add)(store, file, as_json=arguments.json)
+    place = Path(arguments.folder).resolve()
+    if arguments.remove:
+        # One that a folder's `.env` names has a name of its own.
+        return _remove(store, place if place in store.list_files() else place / FILE_NAME, as_json=arguments.json)
+    return _add(store, place / FILE_NAME, as_json=arguments.json)
 
 
 def _add(store: TrustStore, file: Path, *, as_json: bool) -> int:

@@ -15,7 +15,9 @@ from mcp_gateway.config.forms.recognition import describe_stranger, find_servers
 from mcp_gateway.config.forms.values import SWITCHES, is_switched_on
 from mcp_gateway.control.context import ControlContext
 from mcp_gateway.plugin import ConfigError
+from mcp_gateway.protocol.implementation import NAME
 from mcp_gateway.text.suggestions import suggest_with
+from mcp_gateway_cli.clients.folder_file import is_distrusted, keep_trust
 from mcp_gateway_cli.clients.own_file import find_own_file
 from mcp_gateway_cli.editing.document import Document
 from mcp_gateway_cli.editing.files import EditableFile, open_file
@@ -161,7 +163,17 @@ class EntryFile:
 
     def save(self, document: Document, verb: str, name: str) -> None:
         """Write what a verb did to a server; `undo` finds it."""
-        self.file.save(document, open_journal(), new_batch(verb, [name], self.path))
+        if self.file.save(document, open_journal(), new_batch(verb, [name], self.path)):
+            keep_trust(self.path, self.file.content, document.encode())
+
+    def describe_readers(self) -> str:
+        """Describe who takes over what was written."""
+        if not is_distrusted(self.path):
+            return "a running gateway picks it up within seconds"
+        return (
+            "commands in this folder read it, and serving over HTTP; gateways that programs start here do not, because "
+            f"it is not trusted: to change that: {NAME} trust"
+        )
 
 
 def open_entries(context: ControlContext) -> EntryFile:

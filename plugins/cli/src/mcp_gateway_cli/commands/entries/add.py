@@ -40,7 +40,7 @@ def run(context: ControlContext, arguments: Namespace) -> int:
         # Anew: while it was tried, something else may have edited the file.
         held = _open_file(context, name, is_forced=arguments.force)
         held.save(held.add(name, entry if held.is_native else to_client_form(entry)), "add", name)
-    _report(name, str(held.path), trial, as_json=arguments.json)
+    _report(name, held, trial, as_json=arguments.json)
     complain(*(f"note: it cannot be used yet: {reason}" for reason in unset))
     return 0 if trial is None or _is_taken(trial) else 1
 
@@ -83,11 +83,11 @@ def _try(context: ControlContext, file: ServerFile, name: str) -> Trial | None:
         return next(iter(try_servers(context, file)), None)
 
 
-def _report(name: str, path: str, trial: Trial | None, *, as_json: bool) -> None:
+def _report(name: str, held: EntryFile, trial: Trial | None, *, as_json: bool) -> None:
     if as_json:
-        _show_json(name, path, trial)
+        _show_json(name, str(held.path), trial)
     elif trial is None or _is_taken(trial):
-        show(f"added {name} to {path}; a running gateway picks it up within seconds")
+        show(f"added {name} to {held.path}; {held.describe_readers()}")
         show(*([trial.line if trial.ok else trial.reason] if trial is not None else []))
     else:
         reason = shorten_reason(trial.reason, name)

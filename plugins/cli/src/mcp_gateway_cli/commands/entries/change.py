@@ -44,5 +44,5 @@ def _report(held: EntryFile, entry: Entry, what: str, *, as_json: bool) -> int:
     if as_json:
         show_json({what: entry.name, "file": str(held.path), "changed": True})
     else:
-        show(f"{what} {entry.name}, in {held.path}; a running gateway picks it up within seconds")
+        show(f"{what} {entry.name}, in {held.path}; {held.describe_readers()}")
     return 0
