@@ -8,6 +8,7 @@ import signal
 import sys
 from pathlib import Path
 
+import pexpect
 import pytest
 
 from .support.first_minute_page import PAGE, normalize_page, record_page
@@ -79,6 +80,31 @@ def test_a_person_chooses_programs_and_may_say_no(home: SampleHome) -> None:
         child.wait()
     assert set(home.own_servers) == {"wiki"}
     assert home.watch("undo")[0] == 0
+    assert home.read_all() == before
+
+
+ENDS = {"none": ("none\n", 0), "n": ("n\n", 0), "Ctrl-D": ("\x04", 2), "Ctrl-C": ("\x03", 130)}
+
+
+@pytest.mark.parametrize("question", ["which programs", "write 2 files"])
+@pytest.mark.parametrize("keys, code", ENDS.values(), ids=ENDS)
+def test_whoever_does_not_go_on_hears_that_nothing_was_written(
+    home: SampleHome, question: str, keys: str, code: int
+) -> None:
+    if question == "write 2 files" and keys.startswith("none"):
+        keys = "no\n"
+    before = home.read_all()
+    with home.open_terminal("init", "--no-try") as child:
+        if question != "which programs":
+            child.expect("which programs")
+            child.sendline("6")
+        child.expect(question)
+        child.send(keys)
+        child.expect("nothing was written")
+        child.expect(pexpect.EOF)
+        child.close()
+        assert child.exitstatus == code
+        assert "no program here" not in child.before
     assert home.read_all() == before
 
 

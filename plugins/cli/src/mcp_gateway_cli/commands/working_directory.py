@@ -22,7 +22,7 @@ from mcp_gateway.plugin import Command, ConfigError
 from mcp_gateway.protocol.implementation import NAME
 from mcp_gateway_cli.all_commands import BUILT_IN
 from mcp_gateway_cli.clients.folder_file import is_own_file, judge_file
-from mcp_gateway_cli.commands.clients.prompts import NoAnswer, confirm
+from mcp_gateway_cli.commands.clients.prompts import Interruption, NoAnswer, confirm
 from mcp_gateway_cli.commands.entries.list_servers import describe_target
 from mcp_gateway_cli.secrets.masks import mask_arguments
 
@@ -118,6 +118,9 @@ def _ask(file: Path, trust: Trust, other: str) -> None:
 def _is_wanted() -> bool:
     try:
         return confirm("go on, and trust this file as it is now?", default=False)
+    except Interruption:
+        complain("", "nothing was started")
+        raise KeyboardInterrupt from None
     except NoAnswer:
         complain("")
         return False

@@ -88,6 +88,6 @@ async def _examine_servers(context: ControlContext, seconds: float, on_progress:
         on_progress(f"{len(tried)} of {len(specs)} servers examined{f'; waiting for: {waiting}' if waiting else ''}")
 
     if specs:
-        on_progress(f"examining {len(specs)} servers")
+        on_progress(f"examining {len(specs)} server{'' if len(specs) == 1 else 's'}")
     # A little less than the whole: it ends by itself, and loses nothing.
     return await ServerExamination(context, seconds * 0.9, on_tried).run()

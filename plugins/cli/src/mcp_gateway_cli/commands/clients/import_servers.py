@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mcp_gateway.control.context import ControlContext
-from mcp_gateway.control.report import USAGE, describe_findings
+from mcp_gateway.control.report import describe_findings
 from mcp_gateway.control.terminal import complain, show, show_json
 from mcp_gateway.plugin import ConfigError
 from mcp_gateway.plugin_host.variable_sources import VariableSources
@@ -34,9 +34,9 @@ def run(context: ControlContext, arguments: Namespace) -> int:
     try:
         with init_lock():
             return _run(context, arguments)
-    except NoAnswer:
+    except NoAnswer as end:
         complain("", "nothing was written")
-        return USAGE
+        return end.code
 
 
 def _run(context: ControlContext, arguments: Namespace) -> int:

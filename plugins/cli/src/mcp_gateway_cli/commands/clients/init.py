@@ -63,9 +63,9 @@ def run(context: ControlContext, arguments: Namespace) -> int:
     try:
         with init_lock():
             return _run(context, setting, arguments, asks=asks, is_dry=is_dry)
-    except NoAnswer:
+    except NoAnswer as end:
         complain("", "nothing was written")
-        return USAGE
+        return end.code
 
 
 def _run(context: ControlContext, setting: _Setting, arguments: Namespace, *, asks: bool, is_dry: bool) -> int:
@@ -74,7 +74,11 @@ def _run(context: ControlContext, setting: _Setting, arguments: Namespace, *, as
     files = survey_machine(setting.machine)
     if not arguments.json:
         report.show_files(setting.machine, files, find_idle_programs(setting.machine, files))
-    work = _plan(context, setting, _choose(files, asks=asks), arguments, asks=asks, is_dry=is_dry)
+    chosen = _choose(files, asks=asks)
+    if files and not chosen:
+        complain("nothing was written")
+        return 0
+    work = _plan(context, setting, chosen, arguments, asks=asks, is_dry=is_dry)
     if not work.plan.servers and not work.changes:
         return _end_without_servers(work, files, arguments)
     if not arguments.json and (asks or is_dry):

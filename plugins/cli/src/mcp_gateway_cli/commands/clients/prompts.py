@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from mcp_gateway.control.report import USAGE
 from mcp_gateway.control.terminal import complain, find_asker, prompt
 
 _YES, _NO = ("y", "yes"), ("n", "no")
@@ -13,7 +14,15 @@ _RANGE = re.compile(r"(?<![\d-])([0-9]{1,4})(?:\s*-\s*([0-9]{1,4}))?(?![\d-])")
 
 
 class NoAnswer(Exception):
-    """The person has ended the input."""
+    """The person has ended the input; `code` is the exit code."""
+
+    code = USAGE
+
+
+class Interruption(NoAnswer):
+    """The person has pressed Ctrl-C."""
+
+    code = 130
 
 
 def is_interactive() -> bool:
@@ -60,7 +69,10 @@ def read_numbers(answer: str, count: int) -> list[int] | None:
 
 
 def _ask(question: str) -> str:
-    answer = prompt(question)
+    try:
+        answer = prompt(question)
+    except KeyboardInterrupt:
+        raise Interruption from None
     if answer is None:
         raise NoAnswer
     return answer.strip()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from mcp_gateway.control.context import ControlContext
-from mcp_gateway.control.report import USAGE, describe_findings
+from mcp_gateway.control.report import describe_findings
 from mcp_gateway.control.terminal import complain, show_json
 from mcp_gateway.plugin import GatewayError, UsageError
 from mcp_gateway.protocol.implementation import NAME
@@ -37,9 +37,9 @@ def run(context: ControlContext, arguments: Namespace) -> int:
     try:
         with init_lock():
             return _run(context, arguments, machine, journal, named)
-    except NoAnswer:
+    except NoAnswer as end:
         complain("", "nothing was put back")
-        return USAGE
+        return end.code
 
 
 def _list(machine: Machine, journal: Journal, named: Path | None, *, as_json: bool) -> int:
