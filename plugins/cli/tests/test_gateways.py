@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 from contextlib import contextmanager
 
@@ -103,6 +104,26 @@ def test_a_server_that_is_switched_off_is_none_that_does_not_work(run, on_purpos
         code, out, _ = run("servers", "--json")
         assert (code, "error" in json.loads(out)) == (expected, bool(expected))
         assert run("status")[1].splitlines()[-1] == said
+
+
+def test_of_a_gateway_that_has_ended_it_is_said_where_its_log_is(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("GATEWAY_STATE_DIR", str(tmp_path))
+    code, out, err = run("logs")
+    assert (code, out) == (1, "")
+    assert (
+        "no gateway of yours is running; what it wrote is in its client's own log of MCP servers; with GATEWAY_SH"
+        in err
+    )
+    logs = [tmp_path / "shared" / f"shared-{name}.log" for name in ("new", "old")]
+    logs[0].parent.mkdir()
+    for age, log in enumerate(logs):
+        log.touch()
+        os.utime(log, (1000 - age, 1000 - age))
+    code, _, err = run("logs")
+    assert (code, err.endswith(f"is running; the log of the last one that was shared: {logs[0]}\n")) == (1, True), err
+    code, out, _ = run("logs", "--json")
+    assert (code, json.loads(out)["error_code"], str(logs[0]) in json.loads(out)["error"]) == (1, "no_gateway", True)
+    assert "no gateway of yours runs with process 1" in run("logs", "--gateway", "1")[2]
 
 
 def test_missed_lines_are_told_beside_the_log(run):

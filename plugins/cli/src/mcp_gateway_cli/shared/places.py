@@ -16,6 +16,7 @@ from mcp_gateway_cli.shared.fingerprint import compute_fingerprint
 _NAME = "mcp-orchestration-gateway"
 _LONGEST_PATH = 100
 """A Unix socket's path has at most 108 bytes on Linux, 104 on macOS."""
+_LOGS = "shared-*.log"
 _MAX_LOGS = 20
 """How many log files of gateways are kept."""
 
@@ -43,13 +44,19 @@ def find_places(environ: Mapping[str, str]) -> Places:
     except (UnsafeFolder, OSError) as error:
         raise WindowError(f"GATEWAY_SHARED: no gateway can be shared here: {error}") from None
     users = _find_user_state()
-    named = Path(environ.get("GATEWAY_STATE_DIR", ""))
     name = f"shared-{compute_fingerprint(environ, folder, users)}"
     path = runtime / f"{name}.sock"
     if len(os.fsencode(path)) > _LONGEST_PATH:
         raise WindowError(f"GATEWAY_SHARED: {path} is too long for a socket; set XDG_RUNTIME_DIR to a shorter folder")
-    logs = (named if named.is_absolute() else users) / "shared"
-    return Places(path, runtime / f"{name}.lock", logs / f"{name}.log")
+    return Places(path, runtime / f"{name}.lock", _find_log_folder(environ, users) / f"{name}.log")
+
+
+def find_last_log(environ: Mapping[str, str]) -> Path | None:
+    """Return the log that a shared gateway wrote to last, if any."""
+    with suppress(OSError, WindowError):
+        logs = _find_log_folder(environ, _find_user_state()).glob(_LOGS)
+        return max(logs, key=lambda found: found.stat().st_mtime, default=None)
+    return None
 
 
 def open_log(path: Path) -> int:
@@ -65,10 +72,15 @@ def open_log(path: Path) -> int:
     except OSError as error:
         raise WindowError(f"the log of the shared gateway cannot be written: {path}: {error.strerror}") from None
     with suppress(OSError):
-        by_age = sorted(path.parent.glob("shared-*.log"), key=lambda found: found.stat().st_mtime, reverse=True)
+        by_age = sorted(path.parent.glob(_LOGS), key=lambda found: found.stat().st_mtime, reverse=True)
         for old in by_age[_MAX_LOGS:]:
             old.unlink()
     return opened
+
+
+def _find_log_folder(environ: Mapping[str, str], users: Path) -> Path:
+    named = Path(environ.get("GATEWAY_STATE_DIR", ""))
+    return (named if named.is_absolute() else users) / "shared"
 
 
 def _find_user_state() -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from argparse import Namespace
 from typing import Any
 
@@ -10,13 +11,21 @@ import anyio
 
 from mcp_gateway.control.context import ControlContext
 from mcp_gateway.control.gateways.client import open_running_client
-from mcp_gateway.control.gateways.lookup import choose_running
+from mcp_gateway.control.gateways.lookup import NONE_RUNS, choose_running
+from mcp_gateway.control.report import NothingRuns
 from mcp_gateway.control.terminal import complain, show, show_json
+from mcp_gateway_cli.shared.places import find_last_log
 
 Json = dict[str, Any]
 
 _FIRST = ("timestamp", "level", "event", "server")
 _SILENT = frozenset({"logger", "program"})
+
+
+_IN_CLIENTS = (
+    "what it wrote is in its client's own log of MCP servers; with GATEWAY_SHARED=true in the client's entry of the "
+    "gateway, a file keeps it"
+)
 
 
 def run(_context: ControlContext, arguments: Namespace) -> int:
@@ -33,7 +42,15 @@ async def _run(arguments: Namespace) -> int:
         else:
             show(_format(_read(params["text"])), flush=True, wraps=False)
 
-    async with open_running_client(await choose_running(arguments.gateway)) as client:
+    try:
+        endpoint = await choose_running(arguments.gateway)
+    except NothingRuns as error:
+        if str(error) != NONE_RUNS:
+            raise
+        last = find_last_log(os.environ)
+        kept = f"the log of the last one that was shared: {last}" if last is not None else _IN_CLIENTS
+        raise NothingRuns(f"no gateway of yours is running; {kept}") from None
+    async with open_running_client(endpoint) as client:
         await client.ask("logs", {"server": arguments.server, "follow": arguments.follow}, on_notification)
     return 0
 
