@@ -92,12 +92,12 @@ def test_a_command_line_in_quotes_is_said_without_them(tmp_path, monkeypatch):
 @pytest.mark.parametrize("transport", [None, "http", "sse"])
 def test_an_address_without_a_scheme_makes_no_entry(transport):
     with pytest.raises(UsageError, match=r"^add x: there is no program 'example\.com/mcp'; did you mean"):
-        make_entry("x", ["example.com/mcp"], transport, (), ())
+        make_entry("x", ["example.com/mcp"], transport)
 
 
 def test_what_is_said_to_be_a_program_is_one():
-    assert make_entry("x", ["example.com/mcp"], "stdio", (), ()) == {"command": "example.com/mcp"}
-    assert make_entry("x", ["example.com/mcp", "-y"], None, (), ())["args"] == ["-y"]
+    assert make_entry("x", ["example.com/mcp"], "stdio") == {"command": "example.com/mcp"}
+    assert make_entry("x", ["example.com/mcp", "-y"])["args"] == ["-y"]
 
 
 @pytest.mark.parametrize(
@@ -105,4 +105,4 @@ def test_what_is_said_to_be_a_program_is_one():
     ["unix:///run/mcp.sock#/mcp", "unix:///run/mcp.sock#mcp", "unix:/run/mcp.sock#/mcp", "UNIX:/run/mcp.sock#mcp"],
 )
 def test_a_socket_is_written_in_the_form_that_every_file_takes(typed):
-    assert make_entry("x", [typed], None, (), ())["url"] == "http+unix://%2Frun%2Fmcp.sock/mcp"
+    assert make_entry("x", [typed])["url"] == "http+unix://%2Frun%2Fmcp.sock/mcp"
