@@ -77,6 +77,21 @@ def test_what_is_alone_is_spoken_of_so(home, run):
     assert "2 servers behind the gateway, which is in 1 program now; restart it to use it" in out.splitlines()
 
 
+def test_servers_stay_in_a_program_whose_gateway_reads_another_file(home, run, monkeypatch):
+    monkeypatch.delenv("XDG_CONFIG_HOME")  # as it is in most homes: entries need not name the file
+    other, cursor = home / "other.json", home / ".cursor" / "mcp.json"
+    other.write_text('{"servers": []}', encoding="utf-8")
+    assert run("--config", str(other), "connect", "cursor")[0] == 0
+    before = cursor.read_bytes()
+    code, out, _ = run("init", "--yes", "--no-try")
+    told = f"its gateway reads {other}; to move its servers there: mcp-orchestration-gateway init --config {other}"
+    assert (code, f"left as it is: ~/.cursor/mcp.json: {told}" in out.splitlines()) == (1, True)
+    assert cursor.read_bytes() == before
+    assert run("init", "--yes", "--no-try", "--config", str(other))[0] == 0
+    assert list(json.loads(cursor.read_bytes())["mcpServers"]) == ["gateway"]
+    assert [each["name"] for each in json.loads(other.read_bytes())["servers"]] == ["mail", "notes"]
+
+
 def test_servers_stay_in_the_programs_if_wanted(home, run):
     assert run("init", "--yes", "--no-try", "--keep")[0] == 0
     servers = json.loads((home / ".cursor" / "mcp.json").read_bytes())["mcpServers"]

@@ -181,6 +181,11 @@ def test_an_entry_that_cannot_start_the_gateway_is_an_error_that_connect_mends(r
     assert not [one for one in json.loads(run("doctor", "--json")[1])["findings"] if one["code"] == found["code"]]
 
 
+def test_of_a_program_that_cannot_start_the_gateway_it_is_not_said_that_it_does(find):
+    _, found = find({"gateway": {"command": "/gone/mcp-gateway"}, "alpha": {"command": "x"}, "other": {"command": "x"}})
+    assert list(found) == ["client-gateway-broken"]
+
+
 @pytest.mark.parametrize("kind", ["no such program", "no such file", "a wrong verb"])
 def test_init_mends_such_an_entry(run, home, servers, write, kind):
     servers(ALPHA)

@@ -6,12 +6,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mcp_gateway.config.sources import SERVERS, config_folder
+from mcp_gateway.config.trust import FILE_NAME
 from mcp_gateway.plugin import ConfigError, GatewayError
 from mcp_gateway.plugin_host.variable_sources import VariableSources
+from mcp_gateway.protocol.implementation import NAME
 from mcp_gateway_cli.clients.changes import FileChange, connect_program
 from mcp_gateway_cli.clients.entry_forms import Launch
 from mcp_gateway_cli.clients.folder_file import keep_trust
 from mcp_gateway_cli.clients.imports import ImportPlan
+from mcp_gateway_cli.clients.launch import describe_file, find_named_servers
 from mcp_gateway_cli.clients.survey import FoundFile
 from mcp_gateway_cli.editing.files import check_writable, replace_content
 from mcp_gateway_cli.editing.journal import Batch, Journal, open_journal
@@ -24,6 +28,23 @@ class Problem:
 
     path: Path
     reason: str
+
+
+def find_other_gateways(files: Iterable[FoundFile], launch: Launch) -> list[Problem]:
+    """Return the programs whose gateway reads another file of servers.
+
+    What moves out of such a program would be behind a gateway that it does not start.
+    """
+    if SERVERS in launch.environ:  # their entries are led to that file
+        return []
+    default = config_folder() / FILE_NAME
+    return [
+        Problem(file.path, f"its gateway reads {named}; to move its servers there: {NAME} init --config {named}")
+        for file in files
+        if any(server.entry for server in file.servers)
+        for named in filter(None, (find_named_servers(raw.keys) for raw in file.own_entries[:1]))
+        if named != default and not describe_file(named)
+    ]
 
 
 def plan_connections(

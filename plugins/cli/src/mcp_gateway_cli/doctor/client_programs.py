@@ -42,8 +42,8 @@ def _describe_file(context: ControlContext, machine: Machine, file: FoundFile) -
     if file.problem:
         yield warn("client-file-broken", subject, f"the file of {title} cannot be read: {file.problem}", "correct it")
     elif file.gateways:
-        yield from _describe_entries(context, subject, file)
-        yield from _describe_servers(subject, file, _find_names(context, file))
+        faults = list(_describe_entries(context, subject, file))
+        yield from faults or _describe_servers(subject, file, _find_names(context, file))
     if holds_secret(file.path):
         yield from check_secret_file(file.path)
 

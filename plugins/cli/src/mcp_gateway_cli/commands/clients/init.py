@@ -12,7 +12,7 @@ from mcp_gateway.control.report import USAGE, complain_error, describe_failure, 
 from mcp_gateway.control.terminal import complain, show, show_json
 from mcp_gateway.control.trials import Trial
 from mcp_gateway.protocol.implementation import NAME
-from mcp_gateway_cli.clients.application import Problem, plan_connections, write_changes
+from mcp_gateway_cli.clients.application import Problem, find_other_gateways, plan_connections, write_changes
 from mcp_gateway_cli.clients.changes import FileChange, add_servers
 from mcp_gateway_cli.clients.entry_forms import Launch
 from mcp_gateway_cli.clients.imports import ImportPlan, count_servers, plan_import, read_existing
@@ -115,13 +115,15 @@ def _plan(
     is_dry: bool,
 ) -> _Work:
     reveal = make_revealer(lambda: context.providers.variable_sources)
+    problems = [*_list_broken(files), *([] if arguments.keep else find_other_gateways(files, setting.launch))]
+    files = [file for file in files if file.path not in {problem.path for problem in problems}]
     plan = plan_import(files, read_existing(setting.path), reveal)
     if plan.new:
         check_writable(setting.path)
     if not arguments.json and (plan.servers or plan.left_out):
         show("servers:")
         report.show_plan(plan)
-    work = _Work(files, plan, problems=_list_broken(files))
+    work = _Work(files, plan, problems=problems)
     if plan.servers and not is_dry and not arguments.no_try:
         work = _try(context, setting, work, is_quiet=arguments.json)
     plan, secrets = move_secrets(context, work.plan, arguments.secrets, asks=asks)
@@ -154,8 +156,7 @@ def _plan_changes(setting: _Setting, work: _Work, *, move: bool) -> _Work:
     own_change = [add_servers(setting.path, entries, work.secrets)] if entries else []
     if not own_change and not read_existing(setting.path):
         return work
-    usable = [file for file in work.files if not file.problem]
-    changes, problems = plan_connections(usable, work.plan, setting.launch, move=move)
+    changes, problems = plan_connections(work.files, work.plan, setting.launch, move=move)
     return replace(work, changes=[*own_change, *changes], problems=[*work.problems, *problems])
 
 
