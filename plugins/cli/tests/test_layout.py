@@ -15,7 +15,7 @@ ROWS = [("alpha", "ready", ""), ("b", "down", f"its command {PATH} is not found;
 def render(*table, **options):
     """Return the lines of a table without its spaces at their ends."""
     head, rows, width = table
-    console = Console(width=width, force_terminal=False)
+    console = Console(width=width + 2, height=24, force_terminal=False)
     with console.capture() as captured:
         console.print(lay_out(head, rows, width, **options), no_wrap=True, overflow="ignore", crop=False)
     return [line.rstrip() for line in captured.get().removesuffix("\n").split("\n")]

@@ -59,7 +59,8 @@ def _limit(natural: Sequence[int], least: Sequence[int], widest: int) -> list[in
 
 
 def _tabulate(head: Row, rows: Sequence[Row], widths: Sequence[int]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    # At the right of every column: releases of rich differ in how they count what is left out at the edges.
+    table = Table(box=None, padding=(0, len(_GAP), 0, 0), header_style="")
     for name, width in zip(head, widths, strict=True):
         table.add_column(name, width=width, no_wrap=True, overflow="ignore")
     for row in rows:

@@ -11,6 +11,7 @@ from mcp_gateway.text.characters import escape_line
 from mcp_gateway.text.wrapping import measure, pad
 
 _GAP = "  "
+_HEIGHT = 24
 
 Row = Sequence[str]
 
@@ -42,10 +43,19 @@ def is_terminal() -> bool:
 
 def _render(head: Row, rows: Sequence[Row], width: int, whole: Collection[str]) -> str:
     from rich.console import Console
+    from rich.style import Style
+    from rich.table import Table
 
     from mcp_gateway_cli.output.layout import lay_out
 
-    console = Console(force_terminal=takes_styles(sys.stdout), width=width, highlight=False, markup=False, emoji=False)
+    laid_out = lay_out(head, rows, width, whole)
+    # With room for the gap behind the last column; with a height, too, no release of rich takes a dumb terminal for one
+    # of 80 columns.
+    console = Console(width=width + len(_GAP), height=_HEIGHT, force_terminal=False, highlight=False, markup=False)
     with console.capture() as captured:
-        console.print(lay_out(head, rows, width, whole), no_wrap=True, overflow="ignore", crop=False)
-    return "\n".join(line.rstrip() for line in captured.get().rstrip("\n").split("\n"))
+        console.print(laid_out, no_wrap=True, overflow="ignore", crop=False)
+    first, *others = (line.rstrip() for line in captured.get().rstrip("\n").split("\n"))
+    # Styled without the spaces at its end, which may go beyond the terminal.
+    if isinstance(laid_out, Table) and takes_styles(sys.stdout):
+        first = Style(bold=True).render(first)
+    return "\n".join((first, *others))
