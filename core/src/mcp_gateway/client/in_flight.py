@@ -66,11 +66,6 @@ class InFlightRequest(Struct, eq=False):
         """Pause the request's timeout while the server waits for its client."""
         return self.timer.pause() if self.timer is not None else nullcontext()
 
-    def cancel_server_requests(self) -> None:
-        """Cancel the open server requests."""
-        for question in self.questions or ():
-            question.cancel()
-
 
 async def send_to_client(
     channel: ClientChannel, method: str, params: Json, seconds: float, open_questions: set[anyio.CancelScope]

@@ -105,8 +105,8 @@ class ServerMessageRouter:
     def leave(self, request_id: int) -> None:
         """Unregister an in-flight request, if registered."""
         if (exchange := self._exchanges.pop(request_id, None)) is not None:
-            if exchange.questions:
-                exchange.cancel_server_requests()
+            for question in exchange.questions or ():
+                question.cancel()
             if self.backpressure.congested:
                 self.backpressure.forget(exchange.channel)
 

@@ -52,6 +52,7 @@ from mcp_gateway.plugin.transport import (
 )
 from mcp_gateway.plugin.utilities.atomic_files import write_file
 from mcp_gateway.plugin.utilities.framing import to_line
+from mcp_gateway.plugin.utilities.header_values import has_control_characters
 from mcp_gateway.plugin.utilities.network import is_link_local, is_public
 from mcp_gateway.plugin.utilities.peers import is_own_user
 from mcp_gateway.plugin.utilities.proxies import can_connect_directly
@@ -164,6 +165,7 @@ __all__ = [
     "classify_tls_error",
     "diagnose_url",
     "explain_tls_error",
+    "has_control_characters",
     "hookimpl",
     "is_link_local",
     "is_own_user",

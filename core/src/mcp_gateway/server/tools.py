@@ -6,7 +6,6 @@ They handle the built-in tools and those of the servers.
 from __future__ import annotations
 
 import builtins
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -22,7 +21,7 @@ from mcp_gateway.catalog.resolver import MalformedName, Resolver, UnknownServer,
 from mcp_gateway.config.validation_errors import format_validation_error
 from mcp_gateway.gateway.gateway import SETTLE_EMPTY_SECONDS, SETTLE_SECONDS, Gateway
 from mcp_gateway.loops.trace import Trace
-from mcp_gateway.plugin import Caller, GatewayError, Hits
+from mcp_gateway.plugin import Caller, GatewayError, Hits, has_control_characters
 from mcp_gateway.protocol.client_channel import Json
 from mcp_gateway.protocol.encoded_json import may_contain
 from mcp_gateway.protocol.eras import adapt_definition
@@ -64,7 +63,6 @@ ArgumentsT = TypeVar("ArgumentsT", bound=Arguments)
 log = structlog.get_logger(__name__)
 
 _NO_ARGUMENTS = Raw(b"{}")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class InvalidArguments(GatewayError):
@@ -267,7 +265,7 @@ def _read_call_arguments(call: RemoteCall, given: Raw) -> CallArguments:
             return wanted
     given_members = decode_members(call.gateway_members) if "tool_name" in call.gateway_members else decode(given)
     wanted = _parse_arguments(CallArguments, "call_remote_tool", given_members)
-    if wanted.auth_header is not None and _CONTROL.search(wanted.auth_header):
+    if wanted.auth_header is not None and has_control_characters(wanted.auth_header):
         raise InvalidArguments("call_remote_tool: auth_header: it has control characters in it")
     if call.arguments is None:
         raise InvalidArguments("call_remote_tool: arguments: it is no JSON object")

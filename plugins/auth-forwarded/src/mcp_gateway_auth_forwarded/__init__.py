@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from pydantic import Field
 
-from mcp_gateway.plugin import AuthError, AuthStrategy, Caller, Credentials, Options, Provider, hookimpl
+from mcp_gateway.plugin import (
+    AuthError,
+    AuthStrategy,
+    Caller,
+    Credentials,
+    Options,
+    Provider,
+    has_control_characters,
+    hookimpl,
+)
 
 GATEWAY_API = 1
-
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class ForwardOptions(Options):
@@ -45,7 +51,7 @@ class ForwardAuth:
                 f"it wants the caller's own {self.header_name} header, and there is none; "
                 "send that header to the gateway over HTTP, or pass auth_header to call_remote_tool"
             )
-        if _CONTROL.search(value):
+        if has_control_characters(value):
             raise AuthError(
                 f"the {self.header_name} header, or auth_header, must not have control characters in it, "
                 "such as a line break at its end"

@@ -16,9 +16,8 @@ GATEWAY_API = 1
 
 def open_oauth(options: OAuthOptions) -> AbstractAsyncContextManager[AuthStrategy]:
     """Open the strategy for one server."""
-    from mcp_gateway_auth_oauth.deferred_strategy import (
-        open_strategy,
-    )  # cryptography and the MCP SDK are slow to import
+    # Cryptography and the MCP SDK are slow to import.
+    from mcp_gateway_auth_oauth.deferred_strategy import open_strategy
 
     return open_strategy(options)
 

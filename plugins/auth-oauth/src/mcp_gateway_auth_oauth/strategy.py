@@ -24,6 +24,7 @@ from mcp_gateway.plugin import (
     LoginRequired,
     ServerUnavailable,
     explain_tls_error,
+    has_control_characters,
 )
 from mcp_gateway_auth_oauth.authorization_code import AuthorizationCodeFlow
 from mcp_gateway_auth_oauth.challenges import INSUFFICIENT_SCOPE, Challenge, parse_challenge, unite_scopes
@@ -250,6 +251,6 @@ def make_bearer(value: str) -> Credentials:
         AuthError: it has control characters in it.
 
     """
-    if any(character < " " or character == "\x7f" for character in value):
+    if has_control_characters(value):
         raise AuthError("auth_header must not have control characters in it, such as a line break at its end")
     return Credentials.of({"Authorization": value})

@@ -9,17 +9,22 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, SecretStr
 
-from mcp_gateway.plugin import AuthError, AuthStrategy, Caller, Credentials, Options, Provider, hookimpl
+from mcp_gateway.plugin import (
+    AuthError,
+    AuthStrategy,
+    Caller,
+    Credentials,
+    Options,
+    Provider,
+    has_control_characters,
+    hookimpl,
+)
 
 GATEWAY_API = 1
 
 
-def _is_one_line(value: str) -> bool:
-    return not any(character < " " or character == "\x7f" for character in value)
-
-
 def _check_one_line(value: SecretStr) -> SecretStr:
-    if not _is_one_line(value.get_secret_value()):
+    if has_control_characters(value.get_secret_value()):
         raise ValueError("a header's value must not have control characters in it, such as a line break at its end")
     return value
 
@@ -59,7 +64,7 @@ class StaticAuth:
         """
         if caller.auth_header is None:
             return self.saved
-        if not _is_one_line(caller.auth_header):
+        if has_control_characters(caller.auth_header):
             raise AuthError("auth_header must not have control characters in it, such as a line break at its end")
         name = self.header_name.lower()
         others = {key: value for key, value in self.saved.pairs if key.lower() != name}

@@ -33,8 +33,8 @@ HandlerFn = Callable[[ClientRequest], Awaitable[Fields]]
 class RequestHandlers:
     """Answers the requests of clients, whichever way they came.
 
-    `on_listed` is called for a client of the handshake era that gets a
-    list, with the client and the list, for example "tools".
+    `on_listed` is called for a client of the handshake era that gets a list, with the client and the list, for example
+    "tools".
     """
 
     tools: Tools

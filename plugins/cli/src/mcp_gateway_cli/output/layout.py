@@ -12,10 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mcp_gateway.text.wrapping import fill, measure, pad, split_chunks
-
-Row = Sequence[str]
-
-_GAP = "  "
+from mcp_gateway_cli.output.tables import GAP, Row
 
 _READABLE = 16
 _MOST_LINES = 6
@@ -41,7 +38,7 @@ def _fit_widths(head: Row, rows: Sequence[Row], width: int, whole: Collection[st
         size if name in whole else max(_find_longest(column), min(size, max(_READABLE, size // _MOST_LINES)))
         for name, size, column in zip(head, natural, zip(head, *rows, strict=True), strict=True)
     ]
-    room = width - len(_GAP) * (len(head) - 1)
+    room = width - len(GAP) * (len(head) - 1)
     if sum(least) > room:
         return None
     widest = max(natural)
@@ -60,7 +57,7 @@ def _limit(natural: Sequence[int], least: Sequence[int], widest: int) -> list[in
 
 def _tabulate(head: Row, rows: Sequence[Row], widths: Sequence[int]) -> Table:
     # At the right of every column: releases of rich differ in how they count what is left out at the edges.
-    table = Table(box=None, padding=(0, len(_GAP), 0, 0), header_style="")
+    table = Table(box=None, padding=(0, len(GAP), 0, 0), header_style="")
     for name, width in zip(head, widths, strict=True):
         table.add_column(name, width=width, no_wrap=True, overflow="ignore")
     for row in rows:
@@ -71,7 +68,7 @@ def _tabulate(head: Row, rows: Sequence[Row], widths: Sequence[int]) -> Table:
 
 def _stack(head: Row, rows: Sequence[Row], width: int, whole: Collection[str]) -> Text:
     """Return a block for each row, with an empty line between two."""
-    margin = max(map(measure, head)) + len(_GAP)
+    margin = max(map(measure, head)) + len(GAP)
     lines: list[str] = []
     for number, row in enumerate(rows):
         lines += [""] if number else []

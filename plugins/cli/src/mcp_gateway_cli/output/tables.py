@@ -10,7 +10,7 @@ from mcp_gateway.runtime.terminal_styles import takes_styles
 from mcp_gateway.text.characters import escape_line
 from mcp_gateway.text.wrapping import measure, pad
 
-_GAP = "  "
+GAP = "  "
 _HEIGHT = 24
 
 Row = Sequence[str]
@@ -33,7 +33,7 @@ def show_table(head: Row, rows: Sequence[Row], whole: Collection[str] = ()) -> N
 def align(rows: Sequence[Row]) -> list[str]:
     """Return a line for each row, columns aligned."""
     widths = [max(map(measure, column)) for column in zip(*rows, strict=True)]
-    return [_GAP.join(map(pad, row, widths)).rstrip() for row in rows]
+    return [GAP.join(map(pad, row, widths)).rstrip() for row in rows]
 
 
 def is_terminal() -> bool:
@@ -51,7 +51,7 @@ def _render(head: Row, rows: Sequence[Row], width: int, whole: Collection[str]) 
     laid_out = lay_out(head, rows, width, whole)
     # With room for the gap behind the last column; with a height, too, no release of rich takes a dumb terminal for one
     # of 80 columns.
-    console = Console(width=width + len(_GAP), height=_HEIGHT, force_terminal=False, highlight=False, markup=False)
+    console = Console(width=width + len(GAP), height=_HEIGHT, force_terminal=False, highlight=False, markup=False)
     with console.capture() as captured:
         console.print(laid_out, no_wrap=True, overflow="ignore", crop=False)
     first, *others = (line.rstrip() for line in captured.get().rstrip("\n").split("\n"))

@@ -168,8 +168,7 @@ class RequestExchange(Exchange):
     def _answer(self, message: bytes) -> None:
         """Deliver the response; read the rest of its stream briefly."""
         handler, self._handler = self._handler, None
-        if self._timer is not None:
-            self._stop_timer()
+        self._stop_timer()
         if self._flow is not None and not self._flow.is_complete:
             self._timer = asyncio.get_running_loop().call_later(_DRAIN_SECONDS, self.close)
         if handler is None:

@@ -1,0 +1,15 @@
+"""Values of HTTP headers, as people and clients give them."""
+
+from __future__ import annotations
+
+import re
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+def has_control_characters(value: str) -> bool:
+    """Whether a value has characters that no header may have.
+
+    A line break in it would begin another header.
+    """
+    return _CONTROL.search(value) is not None
