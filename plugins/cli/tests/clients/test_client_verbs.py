@@ -12,18 +12,9 @@ ZED = '// mine\n{"vim_mode": true, "context_servers": {"notes": {"command": "not
 
 
 @pytest.fixture
-def home(tmp_path, monkeypatch):
+def home(make_home):
     """Return a home folder in which Cursor and Zed have servers."""
-    folder = tmp_path / "home"
-    monkeypatch.setenv("HOME", str(folder))
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(folder / ".config"))
-    for name, text in (
-        (".cursor/mcp.json", json.dumps(CURSOR)),
-        (".config/zed/settings.json", ZED),
-    ):
-        (folder / name).parent.mkdir(parents=True)
-        (folder / name).write_text(text, encoding="utf-8")
-    return folder
+    return make_home({".cursor/mcp.json": json.dumps(CURSOR), ".config/zed/settings.json": ZED})
 
 
 def read_all(home):

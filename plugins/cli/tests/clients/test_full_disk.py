@@ -33,15 +33,9 @@ VERBS = {
 
 
 @pytest.fixture
-def home(tmp_path, monkeypatch):
+def home(make_home):
     """Return a home folder with a file of servers, and two programs with servers."""
-    folder = tmp_path / "home"
-    monkeypatch.setenv("HOME", str(folder))
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(folder / ".config"))
-    for name, text in FILES.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text, encoding="utf-8")
-    return folder
+    return make_home(FILES)
 
 
 def read_all(home):

@@ -50,14 +50,9 @@ def ring(install, monkeypatch):
 
 
 @pytest.fixture
-def home(tmp_path, monkeypatch):
+def home(make_home):
     """Return a home folder in which Cursor has servers with secrets."""
-    folder = tmp_path / "home"
-    monkeypatch.setenv("HOME", str(folder))
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(folder / ".config"))
-    (folder / ".cursor").mkdir(parents=True)
-    (folder / ".cursor" / "mcp.json").write_text(json.dumps({"mcpServers": SERVERS}), encoding="utf-8")
-    return folder
+    return make_home({".cursor/mcp.json": json.dumps({"mcpServers": SERVERS})})
 
 
 def read_own(home):

@@ -11,14 +11,9 @@ OWN = "~/.config/mcp-orchestration-gateway/server_config.json"
 
 
 @pytest.fixture
-def home(tmp_path, monkeypatch):
+def home(make_home):
     """Return a home folder in which Cursor has servers."""
-    folder = tmp_path / "home"
-    monkeypatch.setenv("HOME", str(folder))
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(folder / ".config"))
-    (folder / ".cursor").mkdir(parents=True)
-    (folder / ".cursor" / "mcp.json").write_text(json.dumps(CURSOR), encoding="utf-8")
-    return folder
+    return make_home({".cursor/mcp.json": json.dumps(CURSOR)})
 
 
 @pytest.fixture

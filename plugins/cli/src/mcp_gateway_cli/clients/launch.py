@@ -162,8 +162,12 @@ def find_named_servers(keys: Mapping[str, Any]) -> Path | None:
     if program is None or program.container is not None:
         return None
     named = find_config_argument(program.arguments) or program.variables.get(SERVERS) or ""
-    path = Path(os.path.expanduser(named))  # noqa: PTH111  # Path's own raises where there is no home
+    path = Path(_expand_home(named))
     return path if named and "$" not in named and path.is_absolute() else None
+
+
+def _expand_home(path: str) -> str:
+    return os.path.expanduser(path)  # noqa: PTH111  # Path's own raises where there is no home
 
 
 def _list_words(keys: Mapping[str, Any]) -> list[str]:
@@ -178,7 +182,7 @@ def _read_environ(keys: Mapping[str, Any]) -> dict[str, str]:
 
 def _describe_command(command: str, path: str | None) -> str:
     """Describe why a command cannot be run, if so."""
-    whole = os.path.expanduser(command)  # noqa: PTH111  # Path's own raises where there is no home
+    whole = _expand_home(command)
     has_folder = re.search(r"[/\\]", whole) is not None
     if "$" in whole or (has_folder and not Path(whole).is_absolute()):
         return ""

@@ -6,10 +6,14 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mcp_gateway.control.context import ControlContext
 from mcp_gateway_cli.all_commands import collect_all_commands
 from mcp_gateway_cli.plugin_verbs import KINDS
+
+if TYPE_CHECKING:
+    from mcp_gateway_cli.entries.server_file import Entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,22 +27,22 @@ class Typed:
 ListFn = Callable[[ControlContext, Typed], Iterable[str]]
 
 
-def _list_servers(context: ControlContext, typed: Typed) -> Iterator[str]:
+def _list_entries(context: ControlContext) -> tuple[Entry, ...]:
     from mcp_gateway_cli.entries.server_file import open_entries
 
-    yield from (entry.name for entry in open_entries(context).entries if entry.name not in typed.before)
+    return open_entries(context).entries
+
+
+def _list_servers(context: ControlContext, typed: Typed) -> Iterator[str]:
+    yield from (entry.name for entry in _list_entries(context) if entry.name not in typed.before)
 
 
 def _list_servers_that_are_on(context: ControlContext, _typed: Typed) -> Iterator[str]:
-    from mcp_gateway_cli.entries.server_file import open_entries
-
-    yield from (entry.name for entry in open_entries(context).entries if entry.is_on)
+    yield from (entry.name for entry in _list_entries(context) if entry.is_on)
 
 
 def _list_servers_that_are_off(context: ControlContext, _typed: Typed) -> Iterator[str]:
-    from mcp_gateway_cli.entries.server_file import open_entries
-
-    yield from (entry.name for entry in open_entries(context).entries if not entry.is_on)
+    yield from (entry.name for entry in _list_entries(context) if not entry.is_on)
 
 
 def _list_tools(context: ControlContext, typed: Typed) -> Iterator[str]:

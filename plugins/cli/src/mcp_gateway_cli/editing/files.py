@@ -15,12 +15,11 @@ from mcp_gateway.plugin import StorageError
 from mcp_gateway.plugin.utilities.atomic_files import describe_read_error, describe_write_error
 from mcp_gateway_cli.editing.document import Document, decode_document
 from mcp_gateway_cli.editing.errors import EditError, FileChanged
-from mcp_gateway_cli.editing.journal import Batch, Edit, Journal
+from mcp_gateway_cli.editing.journal import NO_BATCH, Batch, Edit, Journal
 
 _MAX_BYTES = 32 << 20
 _NEW_FILE_MODE = 0o600
 """Configurations may hold secrets."""
-_NO_BATCH = Batch()
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class EditableFile:
     content: bytes | None
     document: Document
 
-    def save(self, document: Document, journal: Journal | None = None, batch: Batch = _NO_BATCH) -> bool:
+    def save(self, document: Document, journal: Journal | None = None, batch: Batch = NO_BATCH) -> bool:
         """Write an edited document; return whether it differs.
 
         The file keeps its mode and owner; a link stays a link. What was there before goes into the journal first.
@@ -93,7 +92,7 @@ def replace_content(
     before: bytes | None,
     after: bytes | None,
     journal: Journal | None = None,
-    batch: Batch = _NO_BATCH,
+    batch: Batch = NO_BATCH,
     *,
     secrets: Sequence[str] = (),
     new_mode: int | None = None,

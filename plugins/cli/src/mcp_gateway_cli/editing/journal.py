@@ -77,7 +77,8 @@ class Edit:
             raise EditError(f"{self.backup}: the backup cannot be read: {error.strerror}") from None
 
 
-_NO_BATCH = Batch()
+NO_BATCH = Batch()
+"""The run of edits that belong to no command."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,7 @@ class Journal:
     folder: Path
 
     def record(
-        self, path: Path, before: bytes | None, after: bytes, batch: Batch = _NO_BATCH, secrets: Sequence[str] = ()
+        self, path: Path, before: bytes | None, after: bytes, batch: Batch = NO_BATCH, secrets: Sequence[str] = ()
     ) -> Edit:
         """Keep what is in a file, before it is edited.
 
