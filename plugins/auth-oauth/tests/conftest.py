@@ -7,9 +7,8 @@ def anyio_backend():
 
 
 @pytest.fixture
-async def world(monkeypatch):
+async def world():
     from .support import open_world
 
-    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
     async with open_world() as world:
         yield world

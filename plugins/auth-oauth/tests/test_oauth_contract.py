@@ -16,9 +16,8 @@ class TestOAuth(AuthContract):
     anonymous_allowed = True
 
     @pytest.fixture
-    def configuration(self, tmp_path, monkeypatch) -> Mapping[str, object]:
+    def configuration(self, tmp_path) -> Mapping[str, object]:
         """Return the configuration of a server that somebody is logged in to."""
-        monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
         vault = TokenStore.open("crm", URL, tmp_path, None)
         vault.write(Login(tokens=OAuthToken(access_token="s3cr3t-access", refresh_token="s3cr3t-refresh")))
         return {"name": "crm", "url": URL, "client_id": "x", "GATEWAY_OAUTH_FOLDER": str(tmp_path)}

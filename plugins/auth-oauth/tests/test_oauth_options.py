@@ -30,8 +30,7 @@ def test_wrong_options_are_refused_without_showing_them(wrong, said):
 
 
 @pytest.fixture
-def source(tmp_path, monkeypatch):
-    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
+def source(tmp_path):
     return {"name": "crm", "url": URL, "GATEWAY_OAUTH_FOLDER": str(tmp_path)}
 
 

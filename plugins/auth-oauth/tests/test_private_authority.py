@@ -43,8 +43,7 @@ def machine(world, folder, **more):
 
 
 @pytest.fixture
-async def private(monkeypatch, files):
-    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
+async def private(files):
     async with open_world(ssl_certfile=str(files / "localhost.pem")) as world:
         yield world
 
@@ -61,8 +60,7 @@ async def test_without_it_nothing_is_sent_and_the_error_says_certificate(private
     assert private.seen == []
 
 
-async def test_a_server_that_wants_a_certificate_gets_the_entrys(monkeypatch, files, tmp_path):
-    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
+async def test_a_server_that_wants_a_certificate_gets_the_entrys(files, tmp_path):
     wants = {"ssl_ca_certs": str(files / "ca.pem"), "ssl_cert_reqs": ssl.CERT_REQUIRED}
     async with open_world(ssl_certfile=str(files / "localhost.pem"), **wants) as world:
         refused = await begin(machine(world, tmp_path / "without", ca=files / "ca.pem"))

@@ -2,8 +2,6 @@ import stat
 import subprocess
 import sys
 import time
-from importlib import import_module
-from importlib.util import find_spec
 
 import anyio
 import platformdirs
@@ -17,13 +15,6 @@ from mcp_gateway_auth_oauth.vault import TokenStore, default_folder
 from mcp_gateway.plugin import ConfigError
 
 URL = "https://crm.example/mcp"
-
-
-@pytest.fixture(autouse=True)
-def no_keyring(monkeypatch):
-    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
-    if find_spec("keyring") is not None:
-        import_module("keyring").core.init_backend()
 
 
 def login(access="a", expires_in=3600, age=0):

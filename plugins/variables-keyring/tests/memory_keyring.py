@@ -9,7 +9,8 @@ SECRET = "v4lue-of-a-secret"
 
 
 class MemoryKeyring(KeyringBackend):
-    priority = 1
+    # Never found by itself, which would put it into a chain with others for the rest of the process.
+    priority = -1
 
     def __init__(self):
         super().__init__()
