@@ -65,9 +65,9 @@ class ListenOptions(ServeOptions, SessionOptions):
     model_config = ConfigDict(url_preserve_empty_path=True)
 
     host: Annotated[str, AfterValidator(_check_host)] = Field(
-        "0.0.0.0",  # noqa: S104  # the gate keeps others out
+        "127.0.0.1",
         alias="GATEWAY_HOST",
-        description="The address to listen at",
+        description="The address to listen at: by default of this machine alone; `0.0.0.0`: of every interface",
     )
     port: int = Field(8080, ge=0, le=65535, alias="GATEWAY_PORT", description="The port to listen at; `0`: a free one")
     token: Annotated[SecretStr, AfterValidator(_check_token)] | None = Field(

@@ -30,7 +30,8 @@ _MENDS = {
     errno.EACCES: "choose a GATEWAY_PORT of 1024 or more",
 }
 
-_EVERY_INTERFACE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # the gate keeps others out
+_ALL = "0.0.0.0"  # noqa: S104  # only named here
+_EVERY_INTERFACE = {_ALL: "127.0.0.1", "::": "::1"}
 """Addresses that stand for all of this machine, and that by which it calls itself."""
 
 
@@ -82,8 +83,11 @@ def _log_reach(host: str, *, is_guarded: bool) -> None:
         guard = "requests without a token are refused" if is_guarded else "requests of other machines are refused"
         hint = f"{guard}; GATEWAY_HOST={alone} listens on this machine alone"
         log.info("listening on every interface", extra={"host": host, "hint": hint})
+    elif is_guarded and host in _EVERY_INTERFACE.values():
+        log.info("listening on this machine alone", extra={"hint": f"GATEWAY_HOST={_ALL} listens on every interface"})
     if not is_guarded:
-        log.info("local clients only", extra={"hint": "to let others connect, set GATEWAY_AUTH_TOKEN"})
+        reach = "" if alone else f" and GATEWAY_HOST={_ALL}"
+        log.info("local clients only", extra={"hint": f"to let others connect, set GATEWAY_AUTH_TOKEN{reach}"})
 
 
 @contextmanager
