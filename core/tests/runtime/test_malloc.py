@@ -1,7 +1,12 @@
+import platform
+import subprocess
+import sys
+
 import anyio
+import pytest
 
 from mcp_gateway.runtime import malloc as memory
-from mcp_gateway.runtime.malloc import MemoryTrimmer, share_one_arena, trim_heap
+from mcp_gateway.runtime.malloc import MemoryTrimmer, configure_malloc, trim_heap
 
 from ..support.fake_servers import until
 
@@ -22,5 +27,29 @@ async def test_memory_is_given_back_once_for_all_that_was_made_meanwhile(monkeyp
 
 def test_where_the_system_has_no_such_thing_nothing_happens(monkeypatch):
     monkeypatch.setattr(memory.sys, "platform", "win32")
-    share_one_arena()
+    configure_malloc()
     trim_heap()
+
+
+# What a large result takes: its pieces, the whole, and the response.
+MESSAGES = """
+import resource
+from mcp_gateway.runtime.malloc import configure_malloc
+def carry():
+    pieces = [bytes(256_000) for _ in range(5)]
+    whole = b"".join(pieces)
+    return len(whole + whole[-1000:])
+configure_malloc()
+carry()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(20):
+    carry()
+print((resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before) // 20)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="it is about glibc")
+def test_large_messages_reuse_the_memory_of_those_before():
+    ran = subprocess.run([sys.executable, "-c", MESSAGES], capture_output=True, text=True, check=True)
+    # New pages for all of it would be more than 900.
+    assert int(ran.stdout) < 50

@@ -24,9 +24,9 @@ for top in pkgutil.iter_modules():
             if not module.name.endswith(("__main__", ".reference")) and ".template" not in module.name:
                 __import__(module.name)
 from mcp_gateway.text.redaction import keep_memory_private
-from mcp_gateway.runtime.malloc import share_one_arena
+from mcp_gateway.runtime.malloc import configure_malloc
 keep_memory_private()
-share_one_arena()
+configure_malloc()
 print(len(imported), "modules")
 """
 

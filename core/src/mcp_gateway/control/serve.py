@@ -9,14 +9,14 @@ from importlib.util import find_spec
 
 from mcp_gateway.control.context import ControlContext
 from mcp_gateway.plugin import CHAIN_VARIABLE, ConfigError
-from mcp_gateway.runtime.malloc import share_one_arena
+from mcp_gateway.runtime.malloc import configure_malloc
 from mcp_gateway.text.redaction import keep_memory_private
 
 
 def serve(context: ControlContext) -> int:
     """Serve until the client leaves or a signal ends it."""
     keep_memory_private()
-    share_one_arena()
+    configure_malloc()
     gc.disable()  # objects made at start-up live as long as the process
     settings, servers, warnings = context.settings, context.servers, context.warnings
     if settings.environment.shared and settings.environment.server_transport == "stdio":

@@ -16,8 +16,12 @@ from anyio.abc import TaskGroup
 
 # A catalog is read and indexed server by server: one trim after the last is enough.
 _QUIET_SECONDS = 2.0
-# M_ARENA_MAX of malloc.h (mallopt(3)).
-_M_ARENA_MAX = -8
+# Parameters of malloc.h (mallopt(3)).
+_M_ARENA_MAX, _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -8, -1, -3
+_KEPT_BYTES = 16 << 20
+"""How much free memory the heap may end with before glibc returns it; a burst is trimmed by `give_back_bursts`."""
+_HEAP_BYTES = 4 << 20
+"""From what size on memory is mapped for one use, and returned after it."""
 
 _LOOK_SECONDS = 5.0
 _BURST_PAGES = 4096
@@ -70,12 +74,16 @@ def _resident_pages() -> int:
         return 0
 
 
-def share_one_arena() -> None:
-    """Make all threads share one malloc arena.
+def configure_malloc() -> None:
+    """Let all threads share one arena, and large messages reuse the memory of those before.
 
-    glibc keeps freed memory in the arena of the thread, where no other thread can use it.
+    glibc keeps freed memory in the arena of the thread, where no other thread can use it. And it returns the end of the
+    heap, or a mapping of its own, after each message of some hundred kilobytes: to get the pages anew for the next one
+    takes longer than all else that is done for it.
     """
     _ask_libc("mallopt", _M_ARENA_MAX, 1)
+    _ask_libc("mallopt", _M_TRIM_THRESHOLD, _KEPT_BYTES)
+    _ask_libc("mallopt", _M_MMAP_THRESHOLD, _HEAP_BYTES)
 
 
 def trim_heap() -> None:
