@@ -68,7 +68,8 @@ ENDLESS = 8
 class LineSplitter:
     """Line splitter with a size limit.
 
-    `on_line` is called for each line, `on_long` instead for those of more than `limit` bytes.
+    `on_line` is called for each line, without white space around it, `on_long` instead for those of more than `limit`
+    bytes.
 
     `on_excess` is called before the end of such a line: when it exceeds the limit, and when it seems to be endless.
     """
@@ -96,12 +97,11 @@ class LineSplitter:
             if not part.endswith(b"\n"):
                 self._append(part)
                 return
-            line = part[:-1]
-            if self._size or len(line) > self.limit:
-                self._append(line)
+            if self._size or len(part) > self.limit + 1:
+                self._append(part[:-1])
                 self.flush()
             else:
-                self.on_line(line)
+                self.on_line(part.strip())
             yield
 
     def flush(self) -> None:
@@ -114,7 +114,7 @@ class LineSplitter:
         if size > self.limit:
             self.on_long(OversizedLine(bytes(held), tail, size))
         elif size:
-            self.on_line(bytes(held))
+            self.on_line(bytes(held.strip()))
 
     def _append(self, part: bytes) -> None:
         """Append to the current line; truncate it beyond the limit.

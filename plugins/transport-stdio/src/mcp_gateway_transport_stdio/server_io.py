@@ -51,7 +51,7 @@ class StdioServerProtocol(asyncio.Protocol):
         self._early: list[bytes] | None = []
         # Without a bound, since a line cannot wait: the pipe is not read beyond MOST_WAITING.
         self._lines_in, self._lines_out = anyio.create_memory_object_stream[str](float("inf"))
-        self._waiting_size = 0
+        self._waiting = self._waiting_size = 0
         self._lines = LineSplitter(self._on_line, self._on_long_line, longest)
         self._in_flight: dict[PipeWriter, Callable[[], None]] = {}
         self._reading: asyncio.ReadTransport | None = None
@@ -88,7 +88,7 @@ class StdioServerProtocol(asyncio.Protocol):
         """Dispatch to `server`, if it can; first what waits."""
         self._server = server if isinstance(server, SupportsRawDispatch) else None
         early, self._early = self._early or [], None
-        self._waiting_size = 0
+        self._waiting = self._waiting_size = 0
         for line in early:
             self._dispatch(line)
         if self._is_ended:
@@ -105,7 +105,7 @@ class StdioServerProtocol(asyncio.Protocol):
             self._dispatch(message)
         else:
             self._early.append(message)
-            self._waiting_size += len(message)
+            self._count_waiting(message)
 
     def _dispatch(self, message: bytes) -> None:
         if self._server is not None:
@@ -116,7 +116,11 @@ class StdioServerProtocol(asyncio.Protocol):
                 return
         with suppress(anyio.ClosedResourceError, anyio.BrokenResourceError):
             self._lines_in.send_nowait(replace_lone_surrogates(message).decode())
-            self._waiting_size += len(message)
+            self._count_waiting(message)
+
+    def _count_waiting(self, message: bytes) -> None:
+        self._waiting += 1
+        self._waiting_size += len(message)
 
     def _on_first_line(self, line: bytes, answer_first: FirstAnswerFn) -> None:
         """Answer an `initialize` on the first line.
@@ -135,13 +139,12 @@ class StdioServerProtocol(asyncio.Protocol):
 
     def _adjust_reading(self) -> None:
         """Read, unless too much waits on either side."""
-        waiting = self._lines_out.statistics().current_buffer_used + len(self._early or ())
-        if not waiting and self._early is None:
+        if not self._waiting:
             self._waiting_size = 0
         # By bytes, too: a thousand of the longest lines would be gigabytes.
-        is_much = waiting > MOST_WAITING or self._waiting_size > self._lines.limit or self.output.is_full
+        is_much = self._waiting > MOST_WAITING or self._waiting_size > self._lines.limit or self.output.is_full
         # Once paused, it is read on when all is done.
-        should_pause = is_much or (self._is_reading_paused and bool(waiting))
+        should_pause = is_much or (self._is_reading_paused and self._waiting > 0)
         if self._reading is None or self._reading.is_closing() or should_pause == self._is_reading_paused:
             return
         if self._is_ended:  # a socket that is still written to
@@ -152,6 +155,7 @@ class StdioServerProtocol(asyncio.Protocol):
     async def __aiter__(self) -> AsyncIterator[str]:
         """Iterate over the lines for the SDK."""
         async for line in self._lines_out:
+            self._waiting -= 1
             if self._is_reading_paused:
                 self._adjust_reading()
             yield line

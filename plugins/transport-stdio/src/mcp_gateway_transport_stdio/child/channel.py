@@ -131,7 +131,6 @@ class ChildChannel:
     # -- from the child
 
     def _on_line(self, line: bytes) -> None:
-        line = line.strip()
         # Only a whole line is known to be a message by its beginning.
         request_id = None if self._is_unfinished else match_response(line)
         handler = None if request_id is None else self._pending.pop(request_id, None)

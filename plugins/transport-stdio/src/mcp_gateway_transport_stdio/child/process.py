@@ -72,13 +72,15 @@ class ChildProcess(asyncio.Protocol):
         self._is_busy, self._is_held, self._is_read = False, True, True
         self._is_congested = False
         self._poll: select.poll | None = None
+        # Asking for it takes a system call each time (Python 3.11).
+        self._loop = asyncio.get_running_loop()
         self.closed = False
         self.status: int | None = None
         """How the process has exited by itself; see `SupervisedProcess`."""
 
     async def connect(self) -> None:
         """Connect the pipes to the event loop."""
-        loop = asyncio.get_running_loop()
+        loop = self._loop
         self._process.owns_pipes = False
         grow_pipe(self._process.stdout.fileno(), _ROOM)
         if hasattr(select, "poll"):
@@ -109,7 +111,7 @@ class ChildProcess(asyncio.Protocol):
 
     def _work(self) -> None:
         """Process some of what came."""
-        loop = asyncio.get_running_loop()
+        loop = self._loop
         end = loop.time() + _TURN_SECONDS
         self._is_busy = True
         while not self._is_held:
@@ -192,7 +194,7 @@ class ChildProcess(asyncio.Protocol):
         was_held, self._is_held = self._is_held, paused
         # What came before the pause is still to be worked on, and no event will tell of it.
         if was_held and not paused and self._is_busy:
-            asyncio.get_running_loop().call_soon(self._work)
+            self._loop.call_soon(self._work)
         self._adjust_reading()
 
     def _adjust_reading(self) -> None:
