@@ -9,12 +9,12 @@ stored, because credentials can be revoked, and listing again costs only one req
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Protocol
 
-import anyio
 from cachetools import LRUCache
 
 from mcp_gateway.catalog.listing import Listing
@@ -135,7 +135,7 @@ class Overlays:
 
         An entry that is missing or has expired is created.
         """
-        now = anyio.current_time()
+        now = time.monotonic()
         found = self._held.pop(key, None)
         if found is None or (now - found.used > self.idle and not self.refreshes.is_running(key)):
             self.refreshes.forget(key)
@@ -166,7 +166,7 @@ class Overlays:
 
     def listing(self, server: str, credentials: Credentials) -> Listing | None:
         """Return a server's listing for these credentials, if known."""
-        held, now = self._held.get(self.key(server, credentials)), anyio.current_time()
+        held, now = self._held.get(self.key(server, credentials)), time.monotonic()
         if held is None or now - held.used > self.idle:
             return None
         held.used = now
