@@ -71,6 +71,7 @@ class ChildProcess(asyncio.Protocol):
         self._steps: Iterator[None] = iter(())
         self._is_busy, self._is_held, self._is_read = False, True, True
         self._is_congested = False
+        self._pipe: int | None = None
         self._poll: select.poll | None = None
         # Asking for it takes a system call each time (Python 3.11).
         self._loop = asyncio.get_running_loop()
@@ -85,8 +86,9 @@ class ChildProcess(asyncio.Protocol):
         grow_pipe(self._process.stdout.fileno(), _ROOM)
         if hasattr(select, "poll"):
             # The event loop reports a broken pipe with a delay, in which written data might be lost unnoticed.
+            self._pipe = self._process.stdin.fileno()
             self._poll = select.poll()
-            self._poll.register(self._process.stdin.fileno(), 0)
+            self._poll.register(self._pipe, 0)
         self._stdin, _ = await loop.connect_write_pipe(lambda: _StdinProtocol(self), self._process.stdin)
         await loop.connect_read_pipe(lambda: self, self._process.stdout)
 
@@ -173,9 +175,15 @@ class ChildProcess(asyncio.Protocol):
             BrokenPipeError: the child cannot read it; no byte was written.
 
         """
-        if self.closed or self._stdin is None or self._stdin.is_closing() or self._is_broken():
+        if self.closed or (stdin := self._stdin) is None or stdin.is_closing():
             raise BrokenPipeError
-        self._stdin.write(to_line(line) + b"\n")
+        data = to_line(line) + b"\n"
+        if self._pipe is not None and not stdin.get_write_buffer_size():
+            data = data[_write_some(self._pipe, data) :]
+        elif self._is_broken():
+            raise BrokenPipeError
+        if data:
+            stdin.write(data)
 
     def _is_broken(self) -> bool:
         """Whether the other end of the child's input is closed.
@@ -245,6 +253,19 @@ class _StdinProtocol(asyncio.BaseProtocol):
 
     def connection_lost(self, _: Exception | None) -> None:
         self._pipes.on_stdin_lost()
+
+
+def _write_some(pipe: int, data: bytes) -> int:
+    """Write what a pipe takes now; return how many bytes.
+
+    Raises:
+        BrokenPipeError: nobody can read it any more.
+
+    """
+    try:
+        return os.write(pipe, data)
+    except BlockingIOError:
+        return 0
 
 
 @asynccontextmanager
