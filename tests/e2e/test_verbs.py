@@ -94,8 +94,9 @@ def test_every_verb_of_every_plugin_here_tells_programs_what_is_wrong(capsys: py
         assert main([name, "--json", "--nope"]) == 2
         printed = capsys.readouterr()
         failure = json.loads(printed.out)
-        assert (failure["success"], failure["error_code"]) == (False, "usage")
-        assert printed.err == f"mcp-orchestration-gateway: {failure['error']}\n"
+        assert (failure["success"], failure["error_code"], printed.err) == (False, "usage", "")
+        assert main([name, "--nope"]) == 2
+        assert capsys.readouterr().err == f"mcp-orchestration-gateway: {failure['error']}\n"
 
 
 @pytest.mark.parametrize(
@@ -111,9 +112,7 @@ def test_verbs_of_plugins_tell_programs_what_failed(home: Home, arguments: tuple
     done = home.run(*arguments, "--json")
     failure = json.loads(done.stdout)
     assert (done.returncode, failure["error_code"]) == (2 if error_code == "usage" else 1, error_code)
-    assert done.stderr.removeprefix("mcp-orchestration-gateway: ") == f"{failure['error']}\n".removeprefix(
-        "mcp-orchestration-gateway: "
-    )
+    assert (done.stderr, bool(failure["error"])) == ("", True)
 
 
 @pytest.mark.parametrize("verb", AS_JSON)

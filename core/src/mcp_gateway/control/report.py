@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from collections.abc import Callable, Sized
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sized
 from io import TextIOWrapper
 from pathlib import Path
 from typing import TextIO
@@ -61,7 +60,7 @@ def complain_error(*errors: str) -> None:
 def run_and_report(work: Callable[[], int], *, as_json: bool = False) -> int:
     """Run `work`; return its exit code, or that of its error.
 
-    An error is told on standard error, and with `as_json` as an object on standard output, too.
+    An error is told once: on standard error, or with `as_json` as an object on standard output.
     """
     try:
         return _run_and_tell(work, as_json=as_json)
@@ -74,28 +73,32 @@ def run_and_report(work: Callable[[], int], *, as_json: bool = False) -> int:
 def _run_and_tell(work: Callable[[], int], *, as_json: bool) -> int:
     try:
         return _run_and_flush(work)
-    except GatewayError as error:
-        _show_failure(error.code, str(error), as_json=as_json and not isinstance(error, OutputError))
-        complain_error(str(error))
-        return 1
-    except UsageError as error:
-        _show_failure(error.code, str(error), as_json=as_json)
-        complain_error(str(error))
-        return USAGE
+    except (GatewayError, UsageError) as error:
+        is_told = (
+            as_json and not isinstance(error, OutputError) and _show_failure(describe_failure(error.code, str(error)))
+        )
+        if not is_told:
+            complain_error(str(error))
+        return USAGE if isinstance(error, UsageError) else 1
     except BrokenPipeError:
         raise
     except KeyboardInterrupt:
         return 130
     except Exception as error:  # noqa: BLE001  # a traceback may quote text of servers and plugins
-        _show_failure("internal_error", mask_secrets(f"{type(error).__name__}: {error}"), as_json=as_json)
-        complain_text(mask_secrets(traceback.format_exc()))
+        failure = describe_failure("internal_error", mask_secrets(f"{type(error).__name__}: {error}"))
+        trace = mask_secrets(traceback.format_exc())
+        if not (as_json and _show_failure({**failure, "traceback": trace})):
+            complain_text(trace)
         return 1
 
 
-def _show_failure(code: str, error: str, *, as_json: bool) -> None:
-    if as_json:
-        with suppress(OSError, OutputError):  # nobody reads it
-            show_json(describe_failure(code, error), flush=True)
+def _show_failure(failure: Mapping[str, object]) -> bool:
+    """Print a failure as JSON; return False if it cannot be."""
+    try:
+        show_json(failure, flush=True)
+    except (OSError, OutputError):  # nobody reads it, or the disk is full
+        return False
+    return True
 
 
 def _run_and_flush(work: Callable[[], int]) -> int:

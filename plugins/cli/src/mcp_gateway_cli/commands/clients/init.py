@@ -183,10 +183,10 @@ def _end_dry(setting: _Setting, work: _Work, files: Sequence[FoundFile], argumen
     else:
         report.show_problems(setting.machine, work.problems)
         report.show_dry_end(work.plan, tries=not arguments.no_try)
-    if arguments.dry_run:
-        return 1 if work.problems else 0
-    complain_error(_NOBODY)
-    return USAGE
+        complain_error(*([] if arguments.dry_run else [_NOBODY]))
+    if not arguments.dry_run:
+        return USAGE
+    return 1 if work.problems else 0
 
 
 def _end(
