@@ -18,7 +18,7 @@ from mcp_gateway_transport_http.client.carriers.carrier import (
     ResponseHead,
     ResponseReceiver,
 )
-from mcp_gateway_transport_http.client.carriers.response_parser import KnownFields, ResponseParser
+from mcp_gateway_transport_http.client.carriers.response_parser import ResponseParser
 from mcp_gateway_transport_http.client.responses.limits import LimitExceeded
 from mcp_gateway_transport_http.http1.header_cache import Head
 from mcp_gateway_transport_http.http1.write_batch import WriteBatch
@@ -53,9 +53,9 @@ class Connection(asyncio.Protocol):
         self._is_written = self._is_awaited = self._is_told = self._is_paused = False
         self._transport: asyncio.Transport | None = None
         self._receiver: ResponseReceiver | None = None
-        self._parser: ResponseParser | None = None
+        self._parser = ResponseParser()
+        self._is_parsed = False
         self._cached_head: _CachedHead | None = None
-        self._known_fields = KnownFields()
         self._poll: select.poll | None = None
 
     def is_open(self) -> bool:
@@ -71,8 +71,8 @@ class Connection(asyncio.Protocol):
 
     def send(self, message: bytes, receiver: ResponseReceiver) -> None:
         """Send a request; `receiver` hears what comes of it."""
-        self._receiver, self._parser = receiver, None
-        self.is_complete = self._is_written = self._is_told = False
+        self._receiver = receiver
+        self.is_complete = self._is_written = self._is_told = self._is_parsed = False
         self._is_awaited = True
         self._outbox.requests_in_flight += 1
         if self._transport is None:
@@ -132,7 +132,7 @@ class Connection(asyncio.Protocol):
             self._abort()
             return
         self._settle()
-        known = self._cached_head if self._parser is None else None
+        known = None if self._is_parsed else self._cached_head
         if known is not None and (start := known.block.body_offset(data)):
             self.is_complete = True
             self._tell(known.head, [data[start:]])
@@ -145,7 +145,8 @@ class Connection(asyncio.Protocol):
         A response without a length ends so; the parser has no call for that.
         """
         self._transport = None
-        head = None if self._parser is None else self._parser.head
+        self._parser.close()
+        head = self._parser.head if self._is_parsed else None
         if head is not None and head.ends_with_connection and exc is None and not self.is_complete:
             self.is_complete = True
             self._tell(head, [])
@@ -157,9 +158,10 @@ class Connection(asyncio.Protocol):
     # --
 
     def _parse(self, data: bytes) -> None:
-        parser, is_first = self._parser, self._parser is None
-        if parser is None:
-            self._parser = parser = ResponseParser(self._known_fields)
+        parser, is_first = self._parser, not self._is_parsed
+        if is_first:
+            self._is_parsed = True
+            parser.begin()
         parser.feed(data)
         if parser.is_complete:
             self.is_complete = True

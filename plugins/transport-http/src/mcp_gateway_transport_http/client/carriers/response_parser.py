@@ -45,24 +45,32 @@ class KnownFields:
 
 
 class ResponseParser:
-    """The parser of one response; what it has found are its attributes.
+    """The parser of a connection's responses; what it has found of one are its attributes.
 
     `pieces` are those of the body that nobody has taken yet; `broken` is why it cannot go on.
     """
 
-    def __init__(self, known_fields: KnownFields) -> None:
-        """Begin before the response."""
+    def __init__(self) -> None:
+        """Begin before the first response."""
+        self._known_fields = KnownFields()
+        self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
+        self._parser.set_dangerous_leniencies(**_LENIENCIES)
+        self.begin()
+
+    def begin(self) -> None:
+        """Begin before another response."""
         self.head: ResponseHead | None = None
         self.pieces: list[bytes] = []
         self.is_complete = False
         self.keeps_alive = False
         self.has_more = False
         self.broken: str | LimitExceeded | None = None
-        self._known_fields = known_fields
         self._fields: Fields = []
         self._bodiless = self._field_count = 0
-        self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
-        self._parser.set_dangerous_leniencies(**_LENIENCIES)
+
+    def close(self) -> None:
+        """Let go of llhttp: the two hold one another, which only the garbage collector would find out."""
+        self._parser = None
 
     def feed(self, data: bytes) -> None:
         """Parse data, with a bound on all that is no body.
@@ -79,9 +87,6 @@ class ResponseParser:
             # httptools wraps what its callbacks raise.
             excess = error.__context__
             self.broken = excess if isinstance(excess, LimitExceeded) else self._explain(error)
-        if self.is_complete or self.broken is not None:
-            # The two hold one another, which only the garbage collector would find out.
-            self._parser = None
 
     def _feed(self, data: bytes) -> None:
         if self._parser is not None and self._bodiless + len(data) < MAX_HEAD_BYTES:

@@ -108,6 +108,8 @@ def strip_mark(text: bytes) -> bytes:
 
 def looks_like_json(text: bytes) -> bool:
     """Whether a text begins as an object or an array does."""
+    if text[:1].isalpha():  # a field of an event, nearly always
+        return False
     return strip_mark(text[:_TAIL_BYTES])[:1] in (b"{", b"[")
 
 
