@@ -102,7 +102,7 @@ async def test_a_port_in_use_is_a_configuration_error_that_names_the_keys():
                 await transport.serve(reference_server(), ready=print)
 
 
-ALL, HERE_ALONE = "listening on every interface", "listening on this machine alone"
+ALL, LOOPBACK = "listening on every interface", "listening on loopback"
 TOKEN = "a-token-of-24-characters"
 
 
@@ -123,7 +123,7 @@ TOKEN = "a-token-of-24-characters"
             {ALL: "requests without a token are refused; GATEWAY_HOST=127.0.0.1 listens on this machine alone"},
         ),
         (None, None, {"local clients only": "to let others connect, set GATEWAY_AUTH_TOKEN and GATEWAY_HOST=0.0.0.0"}),
-        (None, TOKEN, {HERE_ALONE: "GATEWAY_HOST=0.0.0.0 listens on every interface"}),
+        (None, TOKEN, {LOOPBACK: "GATEWAY_HOST=0.0.0.0 listens on every interface"}),
     ],
 )
 async def test_the_log_says_who_gets_in_and_what_changes_that(caplog, host, token, said):

@@ -75,7 +75,7 @@ def _resident_pages() -> int:
 
 
 def configure_malloc() -> None:
-    """Let all threads share one arena, and large messages reuse the memory of those before.
+    """Make threads share an arena, and large messages reuse memory.
 
     glibc keeps freed memory in the arena of the thread, where no other thread can use it. And it returns the end of the
     heap, or a mapping of its own, after each message of some hundred kilobytes: to get the pages anew for the next one

@@ -84,7 +84,7 @@ def _log_reach(host: str, *, is_guarded: bool) -> None:
         hint = f"{guard}; GATEWAY_HOST={alone} listens on this machine alone"
         log.info("listening on every interface", extra={"host": host, "hint": hint})
     elif is_guarded and host in _EVERY_INTERFACE.values():
-        log.info("listening on this machine alone", extra={"hint": f"GATEWAY_HOST={_ALL} listens on every interface"})
+        log.info("listening on loopback", extra={"hint": f"GATEWAY_HOST={_ALL} listens on every interface"})
     if not is_guarded:
         reach = "" if alone else f" and GATEWAY_HOST={_ALL}"
         log.info("local clients only", extra={"hint": f"to let others connect, set GATEWAY_AUTH_TOKEN{reach}"})

@@ -45,9 +45,10 @@ class KnownFields:
 
 
 class ResponseParser:
-    """The parser of a connection's responses; what it has found of one are its attributes.
+    """The parser of a connection's responses, one after the other.
 
-    `pieces` are those of the body that nobody has taken yet; `broken` is why it cannot go on.
+    What it has found of one are its attributes: `pieces` are those of the body that nobody has taken yet, `broken` is
+    why it cannot go on.
     """
 
     def __init__(self) -> None:
@@ -69,7 +70,10 @@ class ResponseParser:
         self._bodiless = self._field_count = 0
 
     def close(self) -> None:
-        """Let go of llhttp: the two hold one another, which only the garbage collector would find out."""
+        """Let go of llhttp.
+
+        The two hold one another, which only the garbage collector would find out.
+        """
         self._parser = None
 
     def feed(self, data: bytes) -> None:
