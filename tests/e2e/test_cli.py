@@ -77,8 +77,8 @@ def test_a_wrong_configuration_is_one_line_for_each_problem(launcher: Launcher) 
         result = launcher.run(*arguments, config=config)
         assert result.returncode == code  # without the servers that cannot be used it goes on
         told = result.stdout + result.stderr
-        assert "disabled: url: it must be a URL that begins with 'http' or 'https'" in told
-        assert "disabled: nobody reads the key 'transprot'; did you mean 'transport'?" in told
+        assert "not used: url: it must be a URL that begins with 'http' or 'https'" in told
+        assert "not used: nobody reads the key 'transprot'; did you mean 'transport'?" in told
         assert "install a plugin that brings it" in told
         assert "S3CRET" not in told
         assert "Traceback" not in told
@@ -117,12 +117,12 @@ def test_an_unset_variable_disables_one_server_with_a_named_reason(launcher: Lau
     config = launcher.config(plain_entry("good"), plain_entry("bad", env={"KEY": "${NOT_SET_ANYWHERE}"}))
     checked = launcher.run("check", config=config)
     assert checked.returncode == 1
-    assert "server 'bad': disabled: the environment variable NOT_SET_ANYWHERE is not set" in checked.stdout
+    assert "server 'bad' is not used: the environment variable NOT_SET_ANYWHERE is not set" in checked.stdout
     found = launcher.run("search", "echo", config=config)
     assert "good__echo" in found.stdout
-    assert "note: bad: disabled: the environment variable NOT_SET_ANYWHERE is not set" in found.stdout
+    assert "note: bad: not used: the environment variable NOT_SET_ANYWHERE is not set" in found.stdout
     called = launcher.run("call", "bad__echo", config=config)
-    assert "server 'bad' is disabled: the environment variable NOT_SET_ANYWHERE is not set" in called.stderr
+    assert "server 'bad' is not used: the environment variable NOT_SET_ANYWHERE is not set" in called.stderr
 
 
 def test_a_dot_env_file_is_read(launcher: Launcher) -> None:

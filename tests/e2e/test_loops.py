@@ -83,7 +83,7 @@ def test_a_clients_own_file_starts_no_second_gateway(launcher: Launcher, era: st
     process = launcher.start([GATEWAY], launcher.environment(path))
     client = StdioClient(process, era == "modern")
     until(lambda: "demo__echo" in names_of(client), "the other server is there")
-    assert "gateway: disabled: its command starts this gateway itself" in notes_of(client)
+    assert "gateway: not used: its command starts this gateway itself" in notes_of(client)
     assert count_gateways(process.popen.pid) == 1
     if era == "handshake":
         assert "server 'gateway' is left out: its command" in client.handshake_result["instructions"]
@@ -102,7 +102,7 @@ def test_a_gateway_that_a_strange_program_starts_again_is_left_out(launcher: Lau
     assert ITSELF in process.wait_for("server left out")["reason"]
     until(lambda: "demo__echo" in names_of(client), "the other server is there")
     until(lambda: count_gateways(process.popen.pid) == 1, "the other gateway has ended")
-    assert f"me: disabled: it {ITSELF}" in notes_of(client)
+    assert f"me: not used: it {ITSELF}" in notes_of(client)
     checked = launcher.run("check", "--connect", config=config)
     assert checked.returncode == 0
     assert f"server 'me' is left out: it {ITSELF}" in checked.stdout
@@ -168,8 +168,8 @@ def test_its_own_url_is_known_by_every_name_and_through_a_tunnel(launcher: Launc
         until(lambda: any("demo__" in name for name in names_of(client)), "the prompts of the other server are there")
         notes = notes_of(client)
         for name in [*(entry["name"] for entry in entries), "bridge"]:
-            assert f"{name}: disabled: its URL leads to this gateway itself" in notes
-        assert f"tunnel: disabled: it {ITSELF}" in notes
+            assert f"{name}: not used: its URL leads to this gateway itself" in notes
+        assert f"tunnel: not used: it {ITSELF}" in notes
         assert not [name for name in names_of(client) if name.startswith(("me", "bridge", "tunnel"))]
 
 
@@ -199,7 +199,7 @@ class Ring:
 
 def find_cuts(ring: Ring) -> list[int]:
     """Return the gateways that have left the next one out."""
-    return [at for at in range(len(ring.ports)) if f"next: disabled: it {ITSELF}" in notes_of(ring.client(at))]
+    return [at for at in range(len(ring.ports)) if f"next: not used: it {ITSELF}" in notes_of(ring.client(at))]
 
 
 def check_depths(ring: Ring) -> None:

@@ -36,7 +36,7 @@ def test_a_server_that_somebody_has_switched_off_is_not_missed():
 
 
 def test_a_disabled_server_says_why(registry):
-    assert note(registry, "c") == "c: disabled: the environment variable C is not set"
+    assert note(registry, "c") == "c: not used: the environment variable C is not set"
 
 
 @pytest.mark.parametrize(

@@ -177,7 +177,7 @@ def test_a_name_that_would_make_full_names_ambiguous_is_refused(problem, name):
 
 def test_an_entry_must_have_a_name(problem):
     said = problem({"command": "x"})
-    assert "server 'servers.0': name: it is missing" in said
+    assert "'entry-1': it is number 1 in \"servers\" and has no name" in said
 
 
 def test_two_servers_of_one_name_are_refused(problem):
@@ -267,7 +267,7 @@ def test_a_variable_that_is_not_set_disables_its_server_and_no_other(read):
     assert [(off.name, off.reason) for off in found.disabled] == [
         ("alpha", "the environment variable HOST_OF_ALPHA is not set")
     ]
-    assert "server 'alpha': disabled: the environment variable HOST_OF_ALPHA is not set" in found.warnings[0]
+    assert "server 'alpha': not used: the environment variable HOST_OF_ALPHA is not set" in found.warnings[0]
 
 
 def test_a_default_file_that_does_not_exist_is_a_warning_and_another_an_error(tmp_path):

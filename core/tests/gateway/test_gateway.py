@@ -71,7 +71,7 @@ async def test_an_unknown_server_brings_the_nearest_and_all_there_are(gateway):
 
 async def test_a_disabled_server_says_why_it_is(gateway):
     async with gateway({"alpha": Remote()}, alpha={"description": "${NOT_THERE}"}) as opened:
-        with pytest.raises(UnknownServer, match="disabled: the environment variable NOT_THERE is not set"):
+        with pytest.raises(UnknownServer, match="not used: the environment variable NOT_THERE is not set"):
             await opened.gateway.discover("alpha", ANONYMOUS)
 
 

@@ -263,7 +263,7 @@ async def test_a_search_says_which_servers_tools_may_be_missing(gateway):
     assert answer["total_matches"] == 2
     assert sorted(answer["servers"]) == [
         f"broken: down since {opened.gateway.registry.states['broken'].clock}: OSError: no route",
-        "off: disabled: the environment variable NOT_THERE is not set",
+        "off: not used: the environment variable NOT_THERE is not set",
     ]
 
 

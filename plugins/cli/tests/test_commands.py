@@ -81,7 +81,7 @@ def test_a_server_that_is_disabled_for_want_of_a_variable_is_wrong(run, servers)
     servers({"name": "a", "command": "x"}, {"name": "b", "command": "${NOT_THERE}"})
     code, out, _ = run("check")
     assert code == 1
-    assert "wrong: server_config.json: server 'b': disabled: the environment variable NOT_THERE is not set" in out
+    assert "wrong: server_config.json: server 'b' is not used: the environment variable NOT_THERE is not set" in out
 
 
 def test_a_variable_that_nobody_reads_is_a_warning_only(run, servers, monkeypatch):
@@ -276,13 +276,14 @@ def test_a_problem_of_the_file_has_its_picture_on_standard_error(run, servers, t
         f"{where}: a comma is missing here (the file is not JSON)",
         '    2 |   {"name": "\u00b7" "command": "\u00b7"}]}',
         "      |               ^",
+        "      | (\u00b7 hides what may be a secret)",
     ]
 
 
 def test_servers_that_cannot_be_used_are_named_one_by_one(run, servers):
     servers({"name": "a", "comand": "x"}, {"name": "b", "command": 3})
     out = run("servers", "--start")[1]
-    assert [line.split()[:2] for line in out.splitlines()] == [["a", "disabled"], ["b", "disabled"], ["0", "of"]]
+    assert [line.split()[:2] for line in out.splitlines()] == [["a", "not"], ["b", "not"], ["0", "of"]]
 
 
 @pytest.mark.parametrize(

@@ -255,7 +255,7 @@ PLAIN = {
 """Files whose first server is a plain text, and what it is called."""
 
 
-@pytest.mark.parametrize("form, name", [("map.json", "a"), ("list.yaml", "list-0"), ("own.json", "servers.0")])
+@pytest.mark.parametrize("form, name", [("map.json", "a"), ("list.yaml", "list-0"), ("own.json", "entry-1")])
 def test_a_plain_text_is_listed_as_off_cannot_be_switched_and_can_be_removed(run, write, form, name):
     file = write(form, PLAIN[form])
     assert states(run) == {name: False, "b": True}
@@ -271,10 +271,10 @@ def test_a_plain_text_is_listed_as_off_cannot_be_switched_and_can_be_removed(run
 def test_an_entry_without_a_name_that_is_text_is_called_by_its_place(run, write):
     write("own.json", '{"servers": [{"command": "x"}, {"name": 5, "command": "y"}, {"name": "b", "command": "z"}]}')
     names = [one["name"] for one in json.loads(run("list", "--json")[1])["servers"]]
-    assert names == ["servers.0", "servers.1", "b"]
-    assert "servers.1: name: it must be text" in problems(run)
-    assert run("remove", "servers.1")[0] == 0
-    assert run("remove", "servers.0")[0] == 0
+    assert names == ["entry-1", "entry-2", "b"]
+    assert "server 'entry-2' is not used: name: it must be text" in problems(run)
+    assert run("remove", "entry-2")[0] == 0
+    assert run("remove", "entry-1")[0] == 0
     assert states(run) == {"b": True}
 
 

@@ -43,4 +43,4 @@ def test_a_server_that_is_switched_off_is_said_to_be_so(run, servers):
     servers({"name": "off", "transport": "memory", "enabled": False}, {"name": "bad", "args": []})
     said = "server 'off' is disabled: \"enabled\" is false; to switch it on: mcp-orchestration-gateway enable off\n"
     assert run("approve", "off")[2].endswith(said)
-    assert "server 'bad' is disabled: it needs \"command\"" in run("approve", "bad")[2]
+    assert "server 'bad' is not used: it needs \"command\"" in run("approve", "bad")[2]

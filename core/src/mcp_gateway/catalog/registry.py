@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from mcp_gateway.catalog.listing import Listing
 from mcp_gateway.catalog.reservations import Admission, Reservations
 from mcp_gateway.catalog.server_health import HealthRegistry, ServerState, State
 from mcp_gateway.catalog.snapshot import Catalog
-from mcp_gateway.config.server_spec import SWITCHED_OFF, DisabledServer, ServerSpec
+from mcp_gateway.config.server_spec import NOT_USED, SWITCHED_OFF, DisabledServer, ServerSpec
 from mcp_gateway.runtime.events import GatewayEvents
 from mcp_gateway.text.hints import ASK_SERVER, SEARCH_AGAIN
 
@@ -47,7 +47,7 @@ class Registry:
         """Create the registry of servers without listings."""
         registry = cls(
             {spec.name: spec for spec in specs},
-            notices=notices,
+            notices=(*notices, *_describe_namesakes({spec.name for spec in specs}, disabled)),
             events=events or GatewayEvents(),
             admission=Admission(Reservations.of(specs, disabled)),
             switched_off=_list_switched_off(disabled),
@@ -66,7 +66,8 @@ class Registry:
         notices: tuple[str, ...] = (),
     ) -> None:
         """Replace the servers, keeping the listings of unchanged endpoints."""
-        before, self.specs, self.notices, self.config_problem = self.specs, dict(specs), notices, ""
+        before, self.specs, self.config_problem = self.specs, dict(specs), ""
+        self.notices = (*notices, *_describe_namesakes(specs, disabled))
         self.admission.reservations = Reservations.of(specs.values(), disabled)
         self.switched_off = _list_switched_off(disabled)
         listings = {
@@ -159,6 +160,13 @@ def _list_switched_off(disabled: tuple[DisabledServer, ...]) -> frozenset[str]:
     return frozenset(server.name for server in disabled if server.on_purpose)
 
 
+def _describe_namesakes(names: Collection[str], disabled: Iterable[DisabledServer]) -> Iterator[str]:
+    """Describe broken entries beside a server of their name."""
+    for server in disabled:
+        if server.name in names and not server.on_purpose:
+            yield f"another entry of server {server.name!r} is {NOT_USED}: {server.reason}"
+
+
 def _note(server: str, state: ServerState, *, known: bool) -> str:
     since, reason = f"{server}: {state.name} since {state.clock}", state.brief(server)
     match state.name:
@@ -169,7 +177,7 @@ def _note(server: str, state: ServerState, *, known: bool) -> str:
         case State.IDLE:
             return f"{server}: {reason}; {ASK_SERVER.for_models} {server!r}"
         case State.DISABLED:
-            return "" if reason == SWITCHED_OFF else f"{server}: disabled: {reason}"  # on purpose
+            return "" if reason == SWITCHED_OFF else f"{server}: {NOT_USED}: {reason}"
         case State.DOWN if known:
             return f"{since}, its tools fail until it is back: {reason}"
     return f"{since}: {reason}"

@@ -12,7 +12,7 @@ from mcp_gateway.catalog.registry import Registry
 from mcp_gateway.catalog.reservations import transparent_server
 from mcp_gateway.catalog.server_health import State
 from mcp_gateway.catalog.snapshot import Catalog
-from mcp_gateway.config.server_spec import ServerSpec
+from mcp_gateway.config.server_spec import NOT_USED, ServerSpec
 from mcp_gateway.plugin import GatewayError
 from mcp_gateway.protocol.primitives import PROMPTS, RESOURCES, Primitive
 from mcp_gateway.protocol.tool_names import SEPARATOR, possible_server_names, split_name
@@ -198,7 +198,8 @@ class Resolver:
         states = self.registry.states
         if name in states and states[name].name is State.DISABLED:
             self.registry.events.disabled_server_wanted.emit()
-            raise UnknownServer(f"server {name!r} is disabled: {states[name].reason}")
+            what = "disabled" if name in self.registry.switched_off else NOT_USED
+            raise UnknownServer(f"server {name!r} is {what}: {states[name].reason}")
         known = ", ".join(self.registry.specs) or "; ".join(["none", *self.registry.notices])
         raise UnknownServer(f"no server is called {name!r}; {_suggest(name, self.registry.specs)}servers: {known}")
 

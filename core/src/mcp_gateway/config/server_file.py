@@ -16,7 +16,7 @@ from mcp_gateway.config.forms.paths import settle_surroundings
 from mcp_gateway.config.forms.values import UnclearValue, settle_switch
 from mcp_gateway.config.forms.variables import InputAnswers, NoValue, Unset, Variables
 from mcp_gateway.config.namespaces import check_namespace, read_namespace
-from mcp_gateway.config.server_spec import SWITCHED_OFF, DisabledServer, ServerSpec
+from mcp_gateway.config.server_spec import NOT_USED, SWITCHED_OFF, DisabledServer, ServerSpec
 from mcp_gateway.config.settings import ConnectionMode, Environment, warn_long_timeout
 from mcp_gateway.config.sources import name_denied_file
 from mcp_gateway.config.time_limits import TimeKeys, settle_time_limits
@@ -153,7 +153,7 @@ class _EntryReader:
             self._disable(raw, str(error), lacks_value=isinstance(error, NoValue))
 
     def _disable(self, raw: RawEntry, reason: str, *, lacks_value: bool = False) -> None:
-        self.warnings.append(f"{raw.where}: disabled: {reason}")
+        self.warnings.append(f"{raw.where}: {NOT_USED}: {reason}")
         namespace, name = read_namespace(raw.keys), raw.keys.get("name")
         # Its place, if it has no name.
         named = name if isinstance(name, str) else raw.where.rpartition(": ")[2]

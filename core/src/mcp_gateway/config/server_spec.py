@@ -50,6 +50,9 @@ class ServerSpec:
 SWITCHED_OFF = '"enabled" is false'
 """The reason of a server that was disabled on purpose."""
 
+NOT_USED = "not used"
+"""What is said of a server whose entry cannot be used, other than of one that is switched off."""
+
 
 @dataclass(frozen=True, slots=True)
 class DisabledServer:

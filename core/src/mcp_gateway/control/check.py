@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from mcp_gateway.catalog.listing import Listing
 from mcp_gateway.catalog.native_lists import count_builtin_tools, describe_long_list
 from mcp_gateway.catalog.reservations import Reservations, describe_refusal
-from mcp_gateway.config.server_spec import ServerSpec
+from mcp_gateway.config.server_spec import NOT_USED, ServerSpec
 from mcp_gateway.config.settings import Environment
 from mcp_gateway.config.syntax.picture import split_problems
 from mcp_gateway.control.context import ControlContext
@@ -73,12 +73,12 @@ def _check_servers(context: ControlContext, found: Findings) -> None:
     found.servers += [spec.name for spec in file.specs]
     found.off += [server.name for server in file.disabled if server.on_purpose]
     unusable = [server for server in file.disabled if not server.on_purpose and not server.is_gateway]
-    found.problems += [f"{path}: server {server.name!r}: disabled: {server.reason}" for server in unusable]
+    found.problems += [f"{path}: server {server.name!r} is {NOT_USED}: {server.reason}" for server in unusable]
     if found.trials is None:
         found.problems += [
             f"{path}: server {spec.name!r}: {obstacle}" for spec in file.specs for obstacle in _obstacles(spec)
         ]
-    found.warnings += [warning for warning in context.warnings if ": disabled: " not in warning]
+    found.warnings += [warning for warning in context.warnings if f": {NOT_USED}: " not in warning]
 
 
 def _obstacles(spec: ServerSpec) -> list[str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mcp_gateway.config.forms.variables import InputAnswers
 from mcp_gateway.config.server_file import ServerFile, read_servers
-from mcp_gateway.config.server_spec import ServerSpec
+from mcp_gateway.config.server_spec import NOT_USED, ServerSpec
 from mcp_gateway.config.settings import (
     Environment,
     Settings,
@@ -163,8 +163,10 @@ class ControlContext:
     def _refuse_disabled(self, server: str) -> None:
         for each in self.servers.disabled:
             if each.name == server:
-                advice = f"; to switch it on: {NAME} enable {server}" if each.on_purpose else ""
-                raise ConfigError(f"server {server!r} is disabled: {each.reason}{advice}")
+                if each.on_purpose:
+                    advice = f"to switch it on: {NAME} enable {server}"
+                    raise ConfigError(f"server {server!r} is disabled: {each.reason}; {advice}")
+                raise ConfigError(f"server {server!r} is {NOT_USED}: {each.reason}")
 
     def find_auth(self, server: str) -> Bound[AuthStrategy] | None:
         """Return the auth strategy of a server, or None."""

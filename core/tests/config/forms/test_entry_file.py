@@ -55,7 +55,7 @@ def test_our_own_form_is_a_list(entries):
 
 
 def test_an_entry_without_a_name_is_called_by_its_place(entries):
-    assert entries({"servers": [{"command": "x"}]})[0].where.endswith("servers.json: servers.0")
+    assert entries({"servers": [{"command": "x"}]})[0].where.endswith("servers.json: entry-1")
 
 
 def test_claude_desktops_form_is_a_mapping_by_name(entries):

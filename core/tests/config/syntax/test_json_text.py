@@ -65,12 +65,13 @@ def test_comments_and_trailing_commas_are_read(text, value):
     ],
 )
 def test_a_mistake_has_line_column_words_and_a_picture(text, place, words):
-    first, line, mark = mistake(text).splitlines()
+    first, line, mark, *hidden = mistake(text).splitlines()
     assert first.startswith(f"{place}: {words}")
     assert first.endswith("(the file is not JSON)")
     number, column = re.findall(r"\d+", place)
     assert line.startswith(f"{number:>5} | ")
     assert mark == f"      | {' ' * (int(column) - 1)}^"
+    assert hidden == (["      | (· hides what may be a secret)"] if "·" in line else [])
 
 
 def test_a_typographic_quote_in_a_text_is_not_blamed():
@@ -79,7 +80,12 @@ def test_a_typographic_quote_in_a_text_is_not_blamed():
 
 def test_a_picture_shows_common_words_and_hides_all_else():
     said = mistake('{"env": {"API_KEY": "s3cr3t"  "TOKEN": "Bearer abc.def-ghi"}}')
+    assert said.endswith("| (· hides what may be a secret)")
     assert '| v": {"···_···": "······"  "·····": "······ ···.···-···"}}' in said
+
+
+def test_a_picture_that_hides_nothing_does_not_say_so():
+    assert mistake('{"servers": [true true]}').splitlines()[-1].endswith("^")
 
 
 @pytest.mark.parametrize("after", ['=="', '":', ":x", "=", '" =', "': ", " "])
@@ -90,7 +96,7 @@ def test_a_secret_is_hidden_whatever_follows_it(after):
 
 def test_a_long_line_is_cut_around_the_place():
     said = mistake('{"a": "' + "x" * 5000 + '" "b": "' + "y" * 5000 + '"}')
-    words, line, mark = said.splitlines()
+    words, line, mark, _ = said.splitlines()
     assert max(len(words), len(line)) <= 80
     assert mark.index("^") < 40
 

@@ -92,9 +92,10 @@ def test_people_see_the_place_in_a_broken_file(run, servers, tmp_path):
     shown = run("doctor")[1].splitlines()
     first = next(number for number, line in enumerate(shown) if "[configuration-invalid]" in line)
     assert "a comma is missing here" in shown[first]
-    assert [line.strip() for line in shown[first + 1 : first + 4]] == [
+    assert [line.strip() for line in shown[first + 1 : first + 5]] == [
         '2 |  {"name": "·" "url": "·"}]}',
         "|              ^",
+        "| (· hides what may be a secret)",
         "fix: correct it",
     ]
 

@@ -8,9 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mcp_gateway.config.forms.keys import (
-    ALLOW_KEYS,
     COMMON_TIMEOUTS,
-    DENY_KEYS,
     IGNORED,
     MAX_SECONDS_IN_DOUBT,
     MILLISECONDS,
@@ -20,8 +18,8 @@ from mcp_gateway.config.forms.keys import (
     list_ignored,
 )
 from mcp_gateway.config.forms.programs import Program
-from mcp_gateway.config.forms.recognition import is_comment_key
-from mcp_gateway.config.forms.tool_lists import UnclearList, policy_of_entry
+from mcp_gateway.config.forms.recognition import describe_nameless, is_comment_key, name_place
+from mcp_gateway.config.forms.tool_lists import UnclearList, describe_foreign_list, policy_of_entry
 from mcp_gateway.config.forms.transports import (
     find_transport_problem,
     settle_contradiction,
@@ -70,26 +68,23 @@ class RawEntry:
 
 
 def native_entry(path: str, number: int, item: Any) -> RawEntry:
-    """Return an entry of our own form."""
+    """Return an entry of our own form.
+
+    One without a name is called by its place.
+    """
+    place = name_place(number)
     if not isinstance(item, dict):
-        return RawEntry(f"{path}: servers.{number}", {"name": f"servers.{number}"}, foreign=False, unclear=_OBJECT)
+        return RawEntry(f"{path}: {place}", {"name": place}, foreign=False, unclear=_OBJECT)
     name = item.get("name")
-    where = f"{path}: server {name!r}" if isinstance(name, str) else f"{path}: servers.{number}"
+    where = f"{path}: server {name!r}" if isinstance(name, str) else f"{path}: {place}"
     keys = _without_comments(item)
     warnings: list[str] = []
     try:
         _settle_process(keys, warnings)
-        unclear = find_transport_problem(keys) or _describe_foreign_list(keys)
+        unclear = describe_nameless(keys, number) or find_transport_problem(keys) or describe_foreign_list(keys)
     except UnclearValue as error:
         unclear = str(error)
     return RawEntry(where, with_transport(keys), foreign=False, warnings=tuple(warnings), unclear=unclear)
-
-
-def _describe_foreign_list(keys: Mapping[str, Any]) -> str:
-    """Describe a list of tools that only other programs' files may have."""
-    found = next((key for key in keys if key in ALLOW_KEYS or key in DENY_KEYS), None)
-    ours = "include" if found in ALLOW_KEYS else "exclude"
-    return f'nobody reads the key {found!r}; write "tools": {{"{ours}": [...]}}' if found else ""
 
 
 def foreign_entry(path: str, program: Program, names: tuple[str, str], item: Any, policy: ToolPolicy) -> RawEntry:

@@ -179,3 +179,13 @@ def describe_stranger(document: Any) -> str:
         if isinstance(value, dict | list) and (near := suggest_word(key, known)):
             return f"; nobody reads the key {key!r}{near}"
     return ""
+
+
+def name_place(number: int) -> str:
+    """Name the place of an entry, as people count."""
+    return f"entry-{number + 1}"
+
+
+def describe_nameless(keys: Mapping[str, Any], number: int) -> str:
+    """Describe where an entry stands that has no name."""
+    return "" if "name" in keys else f'it is number {number + 1} in "servers" and has no name; give it a "name"'

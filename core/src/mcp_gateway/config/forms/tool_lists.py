@@ -248,3 +248,10 @@ def _read_zed_profile(document: Mapping[str, Any], server: str) -> ToolPolicy:
         if str(tool).startswith(prefix) and isinstance(rule, dict) and rule.get("default") == "deny"
     ]
     return policy.within(_forbid([escape(tool) for tool in denied]))
+
+
+def describe_foreign_list(keys: Mapping[str, Any]) -> str:
+    """Describe a list of tools that only other programs' files may have."""
+    found = next((key for key in keys if key in ALLOW_KEYS or key in DENY_KEYS), None)
+    ours = "include" if found in ALLOW_KEYS else "exclude"
+    return f'nobody reads the key {found!r}; write "tools": {{"{ours}": [...]}}' if found else ""

@@ -17,6 +17,7 @@ _SHOWN = re.compile(
 All others may be secrets, or parts of one: keys, too, where a quote is missing.
 """
 
+_HIDDEN = "\u00b7"
 _PICTURE_LINE = r" *\d* \| "
 _LETTER = re.compile(r"[^\W_]")
 
@@ -35,7 +36,7 @@ def describe_place(text: str, position: int, words: str) -> str:
 def draw_place(text: str, position: int) -> str:
     """Draw the line of a position, and a mark below it.
 
-    Only common words and punctuation are readable, because values may be secrets.
+    Only common words and punctuation are readable, because values may be secrets. A last line says so.
     """
     line, column = line_and_column(text, position)
     begin = position - column + 1
@@ -46,11 +47,13 @@ def draw_place(text: str, position: int) -> str:
     # Characters that take no place, or two, would move the mark.
     shown = "".join(character if character.isprintable() else " " for character in shown)
     number = f"{line:>5} | "
-    return f"{number}{shown}\n{' ' * (len(number) - 2)}| {' ' * (column - 1 - first)}^"
+    margin = f"{' ' * (len(number) - 2)}| "
+    hidden = f"\n{margin}({_HIDDEN} hides what may be a secret)" if _HIDDEN in shown else ""
+    return f"{number}{shown}\n{margin}{' ' * (column - 1 - first)}^{hidden}"
 
 
 def _mask(line: str) -> str:
-    return _WORD.sub(lambda word: word[0] if _SHOWN.fullmatch(word[0]) else _LETTER.sub("\u00b7", word[0]), line)
+    return _WORD.sub(lambda word: word[0] if _SHOWN.fullmatch(word[0]) else _LETTER.sub(_HIDDEN, word[0]), line)
 
 
 def is_picture_line(line: str) -> bool:

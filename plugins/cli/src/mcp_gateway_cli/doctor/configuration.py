@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from mcp_gateway.config.server_spec import NOT_USED
 from mcp_gateway.config.sources import SERVERS, open_trust_store
 from mcp_gateway.config.syntax.picture import split_lines, split_problems
 from mcp_gateway.config.trust import FILE_NAME, Trust
@@ -100,14 +101,14 @@ def _find_server_faults(context: ControlContext) -> Iterator[Finding]:
             yield remark("gateway-loop", server.name, f"it is left out: {message}", mend)
         else:
             advice = mend or f"correct its entry in {path}"
-            yield report_error("server-invalid", server.name, f"it is not used: {message}", advice)
+            yield report_error("server-invalid", server.name, f"it is {NOT_USED}: {message}", advice)
     yield from _find_warnings(context, path)
 
 
 def _find_warnings(context: ControlContext, path: str) -> Iterator[Finding]:
     missing = f"{path}: there is no such file"  # said already
     for warning in context.warnings:
-        if ": disabled: " in warning or ": left out: " in warning or warning.startswith(missing):
+        if f": {NOT_USED}: " in warning or ": left out: " in warning or warning.startswith(missing):
             continue
         message, mend = split_mend(warning)
         code = "setting-unknown" if message.startswith("environment: nobody reads") else "configuration-doubtful"

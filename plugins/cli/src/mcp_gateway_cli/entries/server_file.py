@@ -222,7 +222,7 @@ def _make_entry(raw: RawEntry, document: Json, programs: Mapping[Place, Program]
     # What the file says elsewhere is settled in the entry's keys already.
     is_on = keys is not None and raw.keys.get("enabled") is not False and all(map(is_switched_on, _find_holders(keys)))
     named = raw.keys.get("name")
-    name = named if isinstance(named, str) else f"servers.{raw.key}"
+    name = named if isinstance(named, str) else raw.where.rpartition(": ")[2]
     says_enabled = not raw.foreign or programs.get(raw.place, ANY).name in _SAYS_ENABLED
     switch = "enabled" if says_enabled else "disabled"
     return Entry(name, raw.title or name, path[1:] if in_list else path, keys, raw.keys, switch, is_on, raw.unclear)

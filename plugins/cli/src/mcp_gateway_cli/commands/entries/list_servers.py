@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from mcp_gateway.config.server_spec import NOT_USED
 from mcp_gateway.control.context import ControlContext
 from mcp_gateway.control.report import complain_error
 from mcp_gateway.control.terminal import show, show_json
@@ -28,7 +29,7 @@ def run(context: ControlContext, arguments: Namespace) -> int:
     disabled = [server for server in context.servers.disabled if not server.on_purpose]
     if arguments.name is not None:
         disabled = [server for server in disabled if server.name == chosen[0].name]
-    problems = [f"{server.name}: {server.reason}" for server in disabled]
+    problems = [f"server {server.name!r} is {NOT_USED}: {server.reason}" for server in disabled]
     if arguments.json:
         show_json({"file": str(held.path), "servers": servers, "problems": problems})
         return 0

@@ -67,12 +67,14 @@ def _explain_none(context: ControlContext) -> None:
 async def _start(context: ControlContext, arguments: Namespace) -> int:
     warn_if_no_servers(context)
     async with open_client_with_progress(context, LOOK_SECONDS) as client:
-        found = describe_servers(client.running.gateway.registry)
+        registry = client.running.gateway.registry
+        found, notices = describe_servers(registry), list(registry.notices)
     wrong = [item for item in found if _is_wrong(item)]
     if arguments.json:
-        show_json({"servers": found, **describe_findings(wrong, _PROBLEMS)})
+        show_json({"servers": found, "notices": notices, **describe_findings(wrong, _PROBLEMS)})
     else:
         show_server_table(found)
+        complain_error(*notices)
     return 1 if wrong else 0
 
 

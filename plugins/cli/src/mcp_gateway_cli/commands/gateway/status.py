@@ -10,6 +10,8 @@ from typing import Any
 
 import anyio
 
+from mcp_gateway.catalog.server_health import State
+from mcp_gateway.config.server_spec import NOT_USED
 from mcp_gateway.control.context import ControlContext
 from mcp_gateway.control.gateways.lookup import NONE_RUNS, Gateways, describe_gateways
 from mcp_gateway.control.report import NothingRuns, complain_error, describe_failure
@@ -104,7 +106,10 @@ def show_server_table(servers: list[Json]) -> None:
 
 def _row(item: Json) -> tuple[str, ...]:
     tools = f"{item['tools']} tool{'' if item['tools'] == 1 else 's'}"
-    return item["name"], item["state"], to_time(item["since"]), tools, item["reason"]
+    state = item["state"]
+    if state == State.DISABLED:
+        state = "off" if item.get("on_purpose") else NOT_USED
+    return item["name"], state, to_time(item["since"]), tools, item["reason"]
 
 
 def to_time(seconds: float) -> str:
