@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pexpect
@@ -76,6 +77,26 @@ def test_whoever_does_not_say_yes_says_no(home: Home, key: str, code: int) -> No
     assert answer(home, key, "search", "x")[0] == code
     assert not (home.folder / "MARK").exists()
     assert home.run("trust", "--list").stdout == "nothing is trusted\n"
+
+
+IMPATIENT = (
+    "import sys, mcp_gateway_cli.commands.working_directory as folder; folder.ANSWER_SECONDS = 0.5; "
+    "from mcp_gateway_cli.main import main; sys.exit(main(sys.argv[1:]))"
+)
+
+
+def test_serving_does_not_wait_for_ever_where_a_terminal_has_nobody(home: Home) -> None:
+    file = write(home, evil(home))
+    words = ("-c", IMPATIENT, "serve", "--transport", "http", "--port", "0")
+    with home.open_terminal(*words, command=sys.executable) as child:
+        child.expect_exact(QUESTION)
+        child.expect(pexpect.EOF)
+        child.close()
+    shown = " ".join(plain(child.before).split())
+    assert "nobody has answered within 0.5 s, so nothing was started" in shown
+    assert f"SERVER_CONFIG_PATH={file}" in shown
+    assert child.exitstatus == 1
+    assert not (home.folder / "MARK").exists()
 
 
 def test_yes_goes_on_trusts_the_file_and_is_asked_once(home: Home) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.server
 import json
 import os
+import re
 import threading
 
 import pytest
@@ -129,14 +130,16 @@ def test_what_does_not_work_is_left_out_and_a_second_try_needs_no_force(run, tri
     for command in ("no-such-command", "no-such-command-either"):
         code, out, err = run("add", "c", "--", command)
         assert (code, out, tried.read_bytes()) == (1, "", before)
-        assert err.startswith(
+        trying, failed, _ = err.split("\n", 2)
+        assert re.fullmatch(r"trying c, for \d+ s at most; Ctrl-C ends it, and adds nothing", trying)
+        assert failed.startswith(
             f"mcp-orchestration-gateway: c is not added, because it does not work: its command {command!r} is not found"
         )
         assert err.endswith("\n--no-try adds it all the same\n")
     assert run("undo", "--list")[1].startswith("there is nothing to undo for ")
-    code, out, _ = run("add", "c", "--json", "--", "no-such-command")
+    code, out, err = run("add", "c", "--json", "--", "no-such-command")
     failed = json.loads(out)
-    assert (code, failed["added"], failed["trial"]["ok"], failed["success"]) == (1, None, False, False)
+    assert (code, err, failed["added"], failed["trial"]["ok"], failed["success"]) == (1, "", None, False, False)
     assert run("add", "c", "--no-try", "--", "no-such-command")[0] == 0
     assert listed(run)["c"]["target"] == "no-such-command"
 

@@ -60,9 +60,19 @@ def test_prose_is_no_tall_column():
 def test_a_cell_to_be_copied_is_one_line_whatever_the_width():
     command = "python3 /opt/servers/notes.py --folder /home/me --all"
     assert render(("server", "", "reached by"), [("notes", "off", command)], 40, whole=("reached by",)) == [
-        "server      notes",
-        "            off",
+        "server      notes off",
         f"reached by  {command}",
+    ]
+
+
+def test_a_mark_without_a_name_stands_beside_its_neighbour():
+    rows = [("*", "ranker", "bm25 " * 9), ("", "storage", "x")]
+    assert render(("", "kind", "about"), rows, 20) == [
+        "kind   * ranker",
+        *["about  bm25 bm25", *["       bm25 bm25"] * 3, "       bm25"],
+        "",
+        "kind   storage",
+        "about  x",
     ]
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
@@ -152,10 +153,25 @@ def find_asker() -> AskFn | None:
     return _ask if all(stream is not None and stream.isatty() for stream in both) else None
 
 
-def prompt(question: str) -> str | None:
-    """Ask the person at the terminal; None at the input's end."""
+def prompt(question: str, seconds: float | None = None) -> str | None:
+    """Ask the person at the terminal; None at the input's end.
+
+    Raises:
+        TimeoutError: no line was typed within so many seconds.
+
+    """
     print(escape_line(question), end="", file=sys.stderr, flush=True)
+    if seconds is not None and not _wait_for_line(seconds):
+        raise TimeoutError
     return line.rstrip("\r\n") if (line := sys.stdin.readline()) else None
+
+
+def _wait_for_line(seconds: float) -> bool:
+    """Whether a line comes; a console of Windows does not tell."""
+    try:
+        return bool(select.select([sys.stdin], [], [], seconds)[0])
+    except (OSError, ValueError):
+        return True
 
 
 def _ask(question: InputQuestion) -> str | None:

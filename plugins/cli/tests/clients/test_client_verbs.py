@@ -280,3 +280,35 @@ def test_what_files_say_is_shown_escaped(home, run):
         _, out, err = run(*arguments)
         assert "off" in out
         assert not {"\x1b", "\x07", "\u202e"} & set(out + err)
+
+
+def test_a_file_that_cannot_be_read_is_told_below_the_table(home, run):
+    zed = home / ".config" / "zed" / "settings.json"
+    zed.parent.mkdir(parents=True, exist_ok=True)
+    zed.write_text('{"context_servers": {"a": {"command" "b"}}}', encoding="utf-8")
+    _, out, _ = run("init", "--dry-run")
+    lines = out.splitlines()
+    (row,) = (line for line in lines if line.split()[1:2] == ["Zed"])
+    assert row.endswith("  cannot be used")
+    reason = "line 1, column 38: a colon is missing before this (the file is not JSON)"
+    assert f"~/.config/zed/settings.json cannot be used: {reason}" in lines
+
+
+@pytest.mark.parametrize(
+    "own, projects, said",
+    [
+        (2, 1, "2 servers, 1 more for single projects stays there"),
+        (1, 2, "1 server, 2 more for single projects stay there"),
+        (0, 1, "0 servers, 1 for single projects stays there"),
+        (1, 0, "1 server"),
+    ],
+)
+def test_servers_of_single_projects_are_counted_besides(home, run, own, projects, said):
+    def name(count):
+        return {f"s{number}": {"command": "true"} for number in range(count)}
+
+    held = {"mcpServers": name(own), "projects": {"/x": {"mcpServers": name(projects)}}}
+    (home / ".claude.json").write_text(json.dumps(held), encoding="utf-8")
+    _, out, _ = run("init", "--dry-run")
+    (row,) = (line for line in out.splitlines() if "  Claude Code  " in line)
+    assert row.endswith(f"  {said}")

@@ -43,13 +43,13 @@ UNCLEAR = [
 
 @pytest.mark.parametrize("typed", ANSWERS)
 def test_numbers_are_taken_as_people_write_them(monkeypatch, typed):
-    monkeypatch.setattr(prompts, "prompt", lambda _: f" {typed} ")
+    monkeypatch.setattr(prompts, "prompt", lambda *_: f" {typed} ")
     assert prompts.choose_numbers("which?", 5) == ANSWERS[typed]
 
 
 @pytest.mark.parametrize("typed", UNCLEAR)
 def test_an_unclear_answer_is_told_every_way_to_answer_and_asked_again(monkeypatch, capsys, typed):
     answers = iter([typed, "2"])
-    monkeypatch.setattr(prompts, "prompt", lambda _: next(answers))
+    monkeypatch.setattr(prompts, "prompt", lambda *_: next(answers))
     assert prompts.choose_numbers("which?", 5) == [2]
     assert capsys.readouterr().err == "please type numbers from 1 to 5, such as 1,3 or 1-3; or none; Enter takes all\n"

@@ -24,7 +24,7 @@ def answer(monkeypatch):
     def answer_with(word):
         module = "mcp_gateway_cli.commands.clients"
         monkeypatch.setattr(f"{module}.undo.is_interactive", lambda: True)
-        monkeypatch.setattr(f"{module}.prompts.prompt", lambda question: asked.append(question) or word)
+        monkeypatch.setattr(f"{module}.prompts.prompt", lambda question, _: asked.append(question) or word)
         return asked
 
     return answer_with

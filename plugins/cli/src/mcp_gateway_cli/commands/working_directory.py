@@ -35,6 +35,9 @@ STARTING_BY_OPTION = {"check": "connect", "servers": "start"}
 READING = frozenset({"add", "approve", "check", "disable", "enable", "list", "pins", "remove"})
 """Built-in verbs that only read or edit the file."""
 
+ANSWER_SECONDS = 60.0
+"""How long `serve` waits for the answer: a container may have a terminal, and nobody at it."""
+
 _MOST_SHOWN = 20
 
 
@@ -42,7 +45,7 @@ def settle_folder_file(context: ControlContext, command: Command, options: Names
     """Say which file is used, and ask before its servers start.
 
     Raises:
-        ConfigError: the person does not want it.
+        ConfigError: the person does not want it, or has not answered `serve` in time.
 
     """
     starts = _starts_servers(command, options)
@@ -55,7 +58,8 @@ def settle_folder_file(context: ControlContext, command: Command, options: Names
     other = f"; to use your own: --config {shlex.quote(str(user_file))}" if user_file is not None else ""
     has_other = user_file is not None and os.path.exists(user_file)  # noqa: PTH110  # a denied one is no error here
     if starts and trust is not Trust.TRUSTED and find_asker() is not None:
-        _ask(file, trust, other if has_other else "")
+        seconds = ANSWER_SECONDS if command.name == "serve" else None
+        _ask(file, trust, other if has_other else "", seconds)
     elif trust is not Trust.TRUSTED or has_other:
         why = "" if trust is Trust.TRUSTED else f", which {_describe_distrust(trust)}"
         complain(f"note: this uses {file}{why}{other}")
@@ -87,7 +91,7 @@ def _describe_distrust(trust: Trust) -> str:
     return "has changed since you trusted it" if trust is Trust.CHANGED else "you have not trusted"
 
 
-def _ask(file: Path, trust: Trust, other: str) -> None:
+def _ask(file: Path, trust: Trust, other: str, seconds: float | None) -> None:
     """Ask whether the servers of a file may be started.
 
     Raises:
@@ -103,7 +107,7 @@ def _ask(file: Path, trust: Trust, other: str) -> None:
     if not lines:
         return
     complain(f"{file}, which {_describe_distrust(trust)}, would start these commands:", *_limit(lines))
-    if not _is_wanted():
+    if not _is_wanted(file, seconds):
         raise ConfigError(f"nothing was started{other}")
     try:
         open_trust_store().add(file, contents[0])
@@ -115,9 +119,15 @@ def _ask(file: Path, trust: Trust, other: str) -> None:
     complain(f"it is trusted as it is now{others}; to take that back: {NAME} trust --remove{named}")
 
 
-def _is_wanted() -> bool:
+def _is_wanted(file: Path, seconds: float | None) -> bool:
     try:
-        return confirm("go on, and trust this file as it is now?", default=False)
+        return confirm("go on, and trust this file as it is now?", default=False, seconds=seconds)
+    except TimeoutError:
+        complain("")
+        raise ConfigError(
+            f"nobody has answered within {seconds:g} s, so nothing was started; where nobody is at the terminal, "
+            f"name the file of servers: SERVER_CONFIG_PATH={shlex.quote(str(file))}"
+        ) from None
     except Interruption:
         complain("", "nothing was started")
         raise KeyboardInterrupt from None

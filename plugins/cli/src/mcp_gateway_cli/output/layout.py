@@ -5,7 +5,7 @@ No word is broken: a path or URL that is cut into lines cannot be copied.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from rich.console import RenderableType
 from rich.table import Table
@@ -72,8 +72,26 @@ def _stack(head: Row, rows: Sequence[Row], width: int, whole: Collection[str]) -
     lines: list[str] = []
     for number, row in enumerate(rows):
         lines += [""] if number else []
-        for name, cell in zip(head, row, strict=True):
+        for name, cell in _join_nameless(head, row):
             parts = [cell] if name in whole else fill(cell, width - margin)
             names = (name, *[""] * (len(parts) - 1))
             lines += [f"{pad(left, margin)}{part}" for left, part in zip(names, parts, strict=True) if cell]
     return Text("\n".join(lines))
+
+
+def _join_nameless(head: Row, row: Row) -> Iterable[tuple[str, str]]:
+    """Pair cells with their names.
+
+    A mark without one stands beside its neighbour.
+    """
+    pairs: list[tuple[str, str]] = []
+    mark = ""
+    for name, cell in zip(head, row, strict=True):
+        if name:
+            pairs.append((name, f"{mark} {cell}" if mark else cell))
+            mark = ""
+        elif pairs and cell:
+            pairs[-1] = pairs[-1][0], f"{pairs[-1][1]} {cell}"
+        else:
+            mark = cell
+    return pairs

@@ -32,11 +32,14 @@ class Progress(AbstractContextManager["Progress"]):
 
     It appears after `DELAY_SECONDS`, only on a terminal: a line that is written again and disappears at the end, or,
     without control sequences, a line for what is new. Print nothing meanwhile.
+
+    With `tells_pipe` the first text is a plain line at once where there is no terminal: it may take minutes.
     """
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, *, tells_pipe: bool = False) -> None:
         """Set the text."""
         self._text = text
+        self._tells_pipe = tells_pipe
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -47,6 +50,8 @@ class Progress(AbstractContextManager["Progress"]):
             draw = self._draw if takes_styles(sys.stderr) else self._list
             self._thread = threading.Thread(target=draw, daemon=True)
             self._thread.start()
+        elif self._tells_pipe:
+            complain(self._text)
         return self
 
     def update(self, text: str) -> None:

@@ -30,10 +30,15 @@ def is_interactive() -> bool:
     return find_asker() is not None
 
 
-def confirm(question: str, *, default: bool = True) -> bool:
-    """Ask a question whose answer is yes or no, by default `default`."""
+def confirm(question: str, *, default: bool = True, seconds: float | None = None) -> bool:
+    """Ask a question whose answer is yes or no, by default `default`.
+
+    Raises:
+        TimeoutError: nobody has answered within so many seconds.
+
+    """
     while True:
-        answer = _ask(f"{question} [{'Y/n' if default else 'y/N'}] ").lower()
+        answer = _ask(f"{question} [{'Y/n' if default else 'y/N'}] ", seconds).lower()
         if not answer:
             return default
         if answer in (*_YES, *_NO):
@@ -68,9 +73,9 @@ def read_numbers(answer: str, count: int) -> list[int] | None:
     return sorted(chosen) if chosen and not _RANGE.sub("", answer).strip(", ") else None
 
 
-def _ask(question: str) -> str:
+def _ask(question: str, seconds: float | None = None) -> str:
     try:
-        answer = prompt(question)
+        answer = prompt(question, seconds)
     except KeyboardInterrupt:
         raise Interruption from None
     if answer is None:

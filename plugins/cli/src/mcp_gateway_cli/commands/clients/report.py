@@ -34,6 +34,9 @@ def show_files(machine: Machine, files: Sequence[FoundFile], idle: Sequence[Clie
     ]
     if rows:
         show_table(("#", "program", "file", "servers"), rows, whole=("file",))
+    for file in files:
+        if file.problem:  # in the table it would be the widest cell
+            show(f"{machine.shorten(file.path)} cannot be used: {file.problem}")
     if idle:
         names = ", ".join(program.name for program in idle)
         show(f"installed, and without MCP servers so far: {names}; to connect one: {NAME} connect NAME")
@@ -42,10 +45,12 @@ def show_files(machine: Machine, files: Sequence[FoundFile], idle: Sequence[Clie
 def describe_file(file: FoundFile) -> str:
     """Describe in a few words what is in a file."""
     if file.problem:
-        return f"cannot be used: {file.problem}"
+        return "cannot be used"
     words = [plural(len(file.servers), "server")] if file.servers or not file.gateways else []
     words += ["the gateway"] if file.gateways else []
-    words += [f"{len(file.elsewhere)} of single projects, which stay there"] if file.elsewhere else []
+    if file.elsewhere:
+        count, more = len(file.elsewhere), " more" if file.servers else ""
+        words += [f"{count}{more} for single projects {'stays' if count == 1 else 'stay'} there"]
     return ", ".join(words)
 
 

@@ -41,7 +41,7 @@ def try_with_progress(context: ControlContext, plan: ImportPlan, path: Path, *, 
     """Try the servers of a plan, and print the outcomes."""
     count = len(plan.servers)
     tried: list[Trial] = []
-    with Progress(f"trying {plural(count, 'server')}") as progress:
+    with Progress(f"trying {plural(count, 'server')}", tells_pipe=not is_quiet) as progress:
 
         def on_tried(trial: Trial) -> None:
             tried.append(trial)

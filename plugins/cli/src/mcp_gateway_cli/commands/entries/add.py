@@ -35,7 +35,7 @@ def run(context: ControlContext, arguments: Namespace) -> int:
     check_writable(held.path)
     file = resolve_servers(context, [{"name": name, **entry}], held.path)
     unset = _check_usable(file, takes_unset=arguments.no_try)
-    trial = None if arguments.no_try else _try(context, file, name)
+    trial = None if arguments.no_try else _try(context, file, name, is_quiet=arguments.json)
     if trial is None or _is_taken(trial):
         # Anew: while it was tried, something else may have edited the file.
         held = _open_file(context, name, is_forced=arguments.force)
@@ -77,9 +77,10 @@ def _open_file(context: ControlContext, name: str, *, is_forced: bool) -> EntryF
     return held
 
 
-def _try(context: ControlContext, file: ServerFile, name: str) -> Trial | None:
+def _try(context: ControlContext, file: ServerFile, name: str, *, is_quiet: bool) -> Trial | None:
     seconds = max((find_longest_seconds(spec.time_limits) for spec in file.specs), default=0.0)
-    with Progress(f"trying {name}, for {seconds:g} s at most; Ctrl-C ends it, and adds nothing"):
+    text = f"trying {name}, for {seconds:g} s at most; Ctrl-C ends it, and adds nothing"
+    with Progress(text, tells_pipe=not is_quiet):
         return next(iter(try_servers(context, file)), None)
 
 
