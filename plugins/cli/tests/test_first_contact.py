@@ -22,7 +22,7 @@ def nothing(installed, monkeypatch, tmp_path):
     """Configure nothing: no file of servers is anywhere."""
     monkeypatch.delenv("SERVER_CONFIG_PATH", raising=False)
     folder = tmp_path / "empty"
-    folder.mkdir()
+    folder.mkdir(mode=0o700)  # one that others may read is no runtime folder
     monkeypatch.chdir(folder)
     for name in ("HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR"):
         monkeypatch.setenv(name, str(folder))
