@@ -22,7 +22,23 @@ from mcp import Client, MCPError, StdioServerParameters
 from .support.gateways import GATEWAY, HERE, Launcher, until
 from .support.wire_clients import HttpWire, StdioWire, WireClient, encode_request
 from .support.wire_page import PAGE, page
-from .wire_cases import ALL, CASES, ELSEWHERE, JSON, OWN_IDS, REQUESTS, SSE, STDIO, VALUE, Case, Error, Fault, Request
+from .wire_cases import (
+    ALL,
+    CASES,
+    ELSEWHERE,
+    JSON,
+    NINES,
+    NO_IDS,
+    OWN_IDS,
+    REQUESTS,
+    SSE,
+    STDIO,
+    VALUE,
+    Case,
+    Error,
+    Fault,
+    Request,
+)
 
 ROOT = HERE.parents[1]
 SERVER = str(HERE / "servers" / "wire.py")
@@ -179,6 +195,29 @@ def test_what_a_client_writes_arrives(wires: Wires, client: str, server: str, re
         arrived = f'{{"v":{request_.arrives}}}'.encode() if request_.arrives else b'{"v":%b}' % request_.written
         result = msgspec.json.decode(fields["result"], type=dict[str, msgspec.Raw])
         assert bytes(result["structuredContent"]) == arrived
+
+
+@pytest.mark.parametrize("id_, told", NO_IDS.items(), ids=lambda text: text[:9])
+@pytest.mark.parametrize("client", CLIENTS)
+def test_a_request_whose_id_is_none_is_refused_and_not_lost(wires: Wires, client: str, id_: str, told: str) -> None:
+    connected = wires.client(client)
+    for method in ("tools/call", "tasks/x", "ping"):
+        params = wires.params(f"{STDIO}-modern", "plain")
+        message = encode_request(id_, method, params, modern=connected.modern)
+        fields = msgspec.json.decode(connected.send(message, method, params, id_=told), type=dict[str, msgspec.Raw])
+        assert bytes(fields["id"]) == told.encode()
+        assert json.loads(bytes(fields["error"]))["code"] == -32600
+        assert wires.times(params) == 0
+
+
+@pytest.mark.parametrize("id_", [*(id_ for id_ in NO_IDS if id_ != NINES), '"1"', "2"], ids=lambda text: text[:9])
+@pytest.mark.parametrize("client", CLIENTS)
+def test_a_cancellation_of_what_is_no_id_cancels_nothing(wires: Wires, client: str, id_: str) -> None:
+    connected = wires.client(client)
+    method = "notifications/cancelled"
+    cancellation = b'{"jsonrpc":"2.0","method":"%b","params":{"requestId":%b}}' % (method.encode(), id_.encode())
+    connected.notify(cancellation, method)
+    check(VALUE, f"{STDIO}-modern", connected.ask("1", "tools/call", wires.params(f"{STDIO}-modern", "plain"))[-1])
 
 
 def test_the_page_says_what_the_table_says() -> None:

@@ -192,6 +192,8 @@ IDS = [
     answer("plain", PLAIN),
     answer("id as text", '{"jsonrpc":"2.0","id":"<id>","result":<result>}'),
     answer("id as a float", '{"jsonrpc":"2.0","id":<id>.0,"result":<result>}', sdk="waits error error"),
+    answer("id as the text of a float", '{"jsonrpc":"2.0","id":"<id>.0","result":<result>}', sdk="waits waits same"),
+    answer("id with an exponent", '{"jsonrpc":"2.0","id":<id>0e-1,"result":<result>}', sdk="waits error error"),
     answer("id at the end", '{"jsonrpc":"2.0","result":<result>,"id":<id>}'),
     answer("id twice, ours last", '{"jsonrpc":"2.0","id":0,"result":<result>,"id":<id>}'),
     answer("no jsonrpc", '{"id":<id>,"result":<result>}', sdk="waits error error"),
@@ -286,6 +288,13 @@ ERRORS = [
         "m",
         data="18446744073709551616",
     ),
+    error(
+        "error with a number that is infinity",
+        '"error":{"code":1,"message":"m","data":{"n":1e999}}',
+        1,
+        "m",
+        data='"{\\"n\\":1e999}"',
+    ),
     answer(
         "neither result nor error", '{"jsonrpc":"2.0","id":<id>,"x":1}', expected=Fault(""), sdk="waits error error"
     ),
@@ -357,10 +366,13 @@ VALUES = [
     answer("BOM", BOM + PLAIN.encode(), sdk="waits error error"),
     answer("array of one", f"[{PLAIN}]", sdk="waits error error"),
     answer("array of one, with blanks", f" [ {PLAIN} ] ", sdk="waits error error"),
+    answer("array of two answers", f"[{PLAIN},{WRONG % 999999}]", sdk="waits error error"),
+    answer("array of an answer and what is none", f'[1,null,"x",{PLAIN},{{}}]', sdk="waits error error"),
 ]
 
 BEFORE = [
     stream("progress before the answer", *REPORTS, PLAIN, before=HEARD),
+    stream("progress and the answer in an array", f"[{NEWS % 1},{PLAIN}]", before=HEARD[:1], sdk="waits - error"),
     stream("progress of another's token", NEWS.replace("<token>", '"other"') % 9, REPORTS[0], PLAIN, before=HEARD[:1]),
     stream("progress with NaN", NEWS.replace("%d", "NaN"), REPORTS[0], PLAIN, before=HEARD[:1]),
     stream(
@@ -510,6 +522,7 @@ LINES = [
     lines("line with CRLF", PLAIN + "\r"),
     lines("line with blanks", "  \t" + PLAIN + "  "),
     lines("spinner before the message", "\rworking |\rworking -\r" + PLAIN, sdk="waits"),
+    lines("a terminal's title before the message", "\x1b]0;server\x07" + PLAIN, sdk="waits"),
     lines("escape codes before the message", "\x1b[2K\x1b[0m" + PLAIN, sdk="waits"),
 ]
 
@@ -517,6 +530,12 @@ CASES = [*IDS, *ERRORS, *VALUES, *BEFORE, *CODINGS, *FRAMING, *TYPES, *EVENTS, *
 
 OWN_IDS = ("0", "-1", "9007199254740993", '"0"', '""', '"a\\"b\\\\c\\u0041\\ud83e\\udd8a"', '"é 🦊"', f'"{"x" * 500}"')
 """Ids of clients' requests, and of servers': they go back byte for byte."""
+
+NO_IDS = {
+    **dict.fromkeys(("null", "true", "[1]", "{}", NINES), "null"),
+    **{number: number for number in ("7.0", "7e0", "1.5", "-0.5", "1e400")},
+}
+"""What clients write for an id and is none, and the id of the error: a number goes back."""
 
 
 @dataclass(frozen=True)

@@ -109,7 +109,7 @@ def test_halves_of_surrogate_pairs_are_replaced_and_whole_pairs_stay():
         (b"7.5", 7.5, None),
         (b"1e999", float("inf"), None),
         (b'"07"', "07", 7),
-        (b'"7.0"', "7.0", None),
+        (b'"7.0"', "7.0", 7),
         (b'"-7"', "-7", None),
         (b'""', "", None),
         (b'"a\\u00e9"', "aé", None),

@@ -44,8 +44,12 @@ class WireClient(Protocol):
         """Send a request; return what came up to its response, which is the last."""
         ...
 
-    def send(self, message: bytes, method: str, params: Json) -> bytes:
-        """Send a request of id 1 as it is; return its response, or the error for a message that cannot be read."""
+    def send(self, message: bytes, method: str, params: Json, *, id_: str = "1") -> bytes:
+        """Send a request as it is; return its response, or the error for a message that cannot be read."""
+        ...
+
+    def notify(self, message: bytes, method: str) -> None:
+        """Send a notification as it is; over HTTP it is accepted."""
         ...
 
     def abandon(self, id_: str, method: str, params: Json, begun: Callable[[], Any]) -> None:
@@ -91,11 +95,14 @@ class StdioWire:
             heard.append(self._next())
         return heard
 
-    def send(self, message: bytes, method: str, params: Json) -> bytes:
+    def send(self, message: bytes, method: str, params: Json, *, id_: str = "1") -> bytes:
         self._write(message)
-        while not is_response(line := self._next(), "1") and not is_response(line, "null"):
+        while not is_response(line := self._next(), id_) and not is_response(line, "null"):
             pass
         return line
+
+    def notify(self, message: bytes, method: str) -> None:
+        self._write(message)
 
     def _next(self) -> bytes:
         try:
@@ -157,7 +164,11 @@ class HttpWire:
     def _headers(self, method: str, params: Json) -> dict[str, str]:
         return {"mcp-protocol-version": MODERN, "mcp-method": method, "mcp-name": params["name"]} if self.modern else {}
 
-    def send(self, message: bytes, method: str, params: Json) -> bytes:
+    def notify(self, message: bytes, method: str) -> None:
+        headers = {"mcp-protocol-version": MODERN, "mcp-method": method} if self.modern else {}
+        assert self._post(message, headers)[1] == b""
+
+    def send(self, message: bytes, method: str, params: Json, *, id_: str = "1") -> bytes:
         head, body = self._post(message, self._headers(method, params))
         if head["content-type"].startswith("application/json"):
             return body

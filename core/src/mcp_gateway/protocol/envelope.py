@@ -43,10 +43,7 @@ class Message(Struct, gc=False):
 
     @property
     def fields(self) -> dict[str, Raw]:
-        """The members of the params, as a new dictionary.
-
-        There are none if the params are no object.
-        """
+        """The members of the params, if an object, as a new dictionary."""
         return members(self.params) if self.params is not UNSET and is_object(self.params) else {}
 
 
@@ -210,9 +207,7 @@ def parse_result(response: bytes) -> dict[str, Any]:
 def read_error(error: bytes) -> ServerError:
     """Read the error of a response.
 
-    One of an odd shape keeps its words.
-
-    Without a code that is an integer it gets -32603.
+    One of an odd shape keeps its words; without a code that is an integer it gets -32603.
     """
     try:
         found = decode(error)
@@ -220,7 +215,7 @@ def read_error(error: bytes) -> ServerError:
         return ServerError(types.INTERNAL_ERROR, "an error that cannot be read")
     if not isinstance(found, dict):
         return ServerError(types.INTERNAL_ERROR, _text(found))
-    code, message, data = found.get("code"), _text(found.get("message", "")), found.get("data")
+    code, message, data = found.get("code"), _text(found.get("message", "")), _read_data(found.get("data"), error)
     if isinstance(code, float) and code.is_integer():
         code = int(code)
     if isinstance(code, str):
@@ -232,6 +227,15 @@ def read_error(error: bytes) -> ServerError:
     if isinstance(code, bool) or not isinstance(code, int):
         code = types.INTERNAL_ERROR
     return ServerError(code, message, data)
+
+
+def _read_data(data: object, error: bytes) -> object:
+    """Return an error's data; as text if it has 1e999."""
+    try:
+        encode(data)
+    except ValueError:
+        return bytes(members(error)["data"]).decode(errors="replace")
+    return data
 
 
 def _text(value: object) -> str:
@@ -283,13 +287,13 @@ def read_id(raw: bytes) -> str | int | float | None:
 def read_own_id(raw: Raw | bytes | None) -> int | None:
     """Read an id of the gateway's that a server has sent back.
 
-    Servers convert it to text or to a number with a fraction; anything else is None.
+    Servers convert it to text, to a number with a fraction, or to the text of one; anything else is None.
     """
     if raw is None:
         return None
     found = read_id(bytes(raw))
     if isinstance(found, str):
+        found = found.removesuffix(".0")
         return int(found) if found.isascii() and found.isdecimal() and len(found) <= _LONGEST_OWN_ID else None
-    if isinstance(found, float):
-        return int(found) if found.is_integer() else None
-    return found
+    is_fraction = isinstance(found, float) and not found.is_integer()
+    return None if found is None or is_fraction else int(found)

@@ -11,6 +11,7 @@ from mcp.shared.exceptions import MCPError
 
 from mcp_gateway.plugin import Principal
 from mcp_gateway.protocol._sdk import request_outbound_of
+from mcp_gateway.server.pipeline import dispatcher
 
 from ...support.era_client import CAPABILITIES, LEVEL, open_era_client
 from ...support.fake_servers import Remote, text, tool, until
@@ -177,10 +178,6 @@ MALFORMED = {
     "another version of JSON-RPC": change(jsonrpc="1.0"),
     "no method": change(method=None),
     "a method that is no text": change(method=3),
-    "an id that is nothing": change(id=None),
-    "an id that is true": change(id=True),
-    "an id that is an object": change(id={}),
-    "an id that is a fraction": change(id=1.5),
     "params that are a list": change(params=[]),
     "no name": encode_request("tools/call", {"_meta": MODERN}),
     "a name that is no text": call(name=3),
@@ -302,6 +299,23 @@ async def test_a_session_is_its_openers(gateway):
         assert "result" in await dispatch(opened, plain)
 
 
+@eras
+async def test_a_request_whose_answer_cannot_be_written_is_answered_all_the_same(gateway, modern, monkeypatch):
+    def fail(*_):
+        raise ValueError("no form for it")
+
+    client = RawClient()
+    async with (
+        gateway({"alpha": Remote(tool("x"))}) as opened,
+        open_era_client(await discover_alpha(opened), "bytes", modern=modern),
+    ):
+        monkeypatch.setattr(dispatcher, "encode_result", fail)
+        assert dispatch_raw(opened, call(meta=MODERN if modern else None), client=client) is not None
+        response = await client.response()
+    assert json.loads(response.message)["error"] == {"code": -32603, "message": "the gateway failed inside; its log says why"}
+    assert response.error == (-32603 if modern else None)
+
+
 # -- cancellation, responses, and clients that leave
 
 
@@ -344,6 +358,56 @@ async def test_a_cancelled_request_has_an_empty_response_and_its_cancellation_is
         assert dispatch_raw(opened, cancellation(7)) is None
     assert (response.message, response.accepted) == (b"", False)
     assert (accepted.message, accepted.accepted) == (b"", True)
+
+
+@pytest.mark.parametrize("named", [True, False, None, [1], {"a": 1}, 1.5])
+async def test_a_cancellation_of_what_is_no_id_cancels_nothing(gateway, named):
+    alpha, client, canceller = Remote(tool("x")), RawClient(), RawClient()
+    alpha.answers["x"] = work = Working()
+    async with gateway({"alpha": alpha}) as opened:
+        await discover_alpha(opened)
+        message = encode_request("tools/call", {"name": "alpha__x", "_meta": MODERN}, 1)
+        assert dispatch_raw(opened, message, client=client) is not None
+        with anyio.fail_after(5):
+            await work.began.wait()
+            assert dispatch_raw(opened, cancellation(named)) is None
+            assert not client.has_response
+            assert dispatch_raw(opened, cancellation(1), client=canceller) is not None
+            await work.ended.wait()
+
+
+@eras
+@pytest.mark.parametrize(
+    "request_id, told",
+    [("null", "null"), ("true", "null"), ("[1]", "null"), ("{}", "null"), ("9" * 5000, "null"), ("7.0", "7.0")],
+    ids=lambda text: text[:5],
+)
+async def test_a_request_whose_id_is_none_is_refused_and_not_taken_for_a_notification(
+    gateway, modern, request_id, told
+):
+    async with gateway({"alpha": Remote(tool("x"))}) as opened:
+        for method in ("tools/call", "ping"):
+            meta = json.dumps({"_meta": MODERN} if modern else {})
+            client = RawClient()
+            message = f'{{"jsonrpc":"2.0","id":{request_id},"method":"{method}","params":{meta}}}'
+            assert dispatch_raw(opened, message.encode(), client=client) is not None
+            response = await client.response()
+            assert json.loads(response.message)["error"]["code"] == -32600
+            assert response.message.startswith(f'{{"jsonrpc":"2.0","id":{told},'.encode())
+            assert response.error == (-32600 if modern else None)
+
+
+async def test_a_notification_may_have_an_id_of_null(gateway):
+    alpha, client = Remote(tool("x")), RawClient()
+    alpha.answers["x"] = work = Working()
+    async with gateway({"alpha": alpha}) as opened:
+        await discover_alpha(opened)
+        assert dispatch_raw(opened, call(meta=MODERN), client=client) is not None
+        with anyio.fail_after(5):
+            await work.began.wait()
+            message = cancellation(7).replace(b'"method"', b'"id":null,"method"')
+            assert dispatch_raw(opened, message) is not None
+            await work.ended.wait()
 
 
 async def test_a_cancellation_right_after_the_response_comes_too_late(gateway):

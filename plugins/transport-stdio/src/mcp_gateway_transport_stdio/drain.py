@@ -51,7 +51,10 @@ class PendingRequests:
             self._pending_ids.add(message.id)
         elif isinstance(message, JSONRPCNotification) and message.method == "notifications/cancelled":
             # A request that was cancelled is not answered (specification, cancellation).
-            self._pending_ids.discard((message.params or {}).get("requestId", ""))
+            named = (message.params or {}).get("requestId")
+            # By type(), because True is an int in Python, and equal to 1; a list would have no hash.
+            if type(named) in (str, int):
+                self._pending_ids.discard(named)
 
     def on_outgoing(self, item: SessionMessage) -> None:
         """Remove an answered request."""

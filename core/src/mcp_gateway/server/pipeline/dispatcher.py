@@ -18,7 +18,7 @@ from mcp_gateway.gateway.gateway import Gateway
 from mcp_gateway.plugin import Principal, RawResponse, ResponseWriter
 from mcp_gateway.protocol.envelope import RequestMessage, encode_error, encode_result, parse_request, read_id
 from mcp_gateway.protocol.eras import OF_ONE_CONNECTION
-from mcp_gateway.protocol.raw_json import NO_MEMBERS, Fields, decode_member, is_object, members
+from mcp_gateway.protocol.raw_json import NO_MEMBERS, Fields, is_object, members
 from mcp_gateway.server.clients import Clients, RawClient
 from mcp_gateway.server.pipeline.client_request import ClientRequest
 from mcp_gateway.server.pipeline.delivery import ClientRequests, open_channel
@@ -33,6 +33,7 @@ _CANCELLED = RawResponse(b"")
 # A token knows its variable: setting that costs a tenth of binding.
 _LOG_REQUEST_ID = structlog.contextvars.bind_contextvars(request_id=0)["request_id"].var
 structlog.contextvars.unbind_contextvars("request_id")
+_NO_ID = "the id of a request must be a text, or an integer of no more than 1,000 digits"
 _NOT_PASSED_ON = OF_ONE_CONNECTION | {"progressToken"}
 
 
@@ -96,7 +97,7 @@ class Dispatcher:
             meta = {} if raw_meta is None else members(raw_meta)
             if parsed.id is UNSET:
                 return self._take_notification(parsed.method, params, origin)
-            return self._begin(parsed, params, meta, origin)
+            return self._begin(parsed.method, bytes(parsed.id), params, meta, origin)
         except ValueError:
             return None
 
@@ -106,14 +107,18 @@ class Dispatcher:
         for key in [key for key in self._in_flight if key[0] == client]:
             self._cancel(key)
 
-    def _begin(self, parsed: RequestMessage, params: Fields, meta: Fields, origin: Origin) -> Callable[[], None] | None:
+    def _begin(
+        self, method: str, request_id: bytes, params: Fields, meta: Fields, origin: Origin
+    ) -> Callable[[], None] | None:
         """Begin to answer a request, if it is for the pipeline.
 
         None if the method or the envelope is not.
         """
-        method, request_id = str(parsed.method), bytes(parsed.id or b"")
-        handler, key_id = self.handlers.find(method), read_id(request_id)
-        if handler is None or not isinstance(key_id, str | int) or not has_valid_shape(method, params):
+        key_id = read_id(request_id)
+        if not isinstance(key_id, str | int):
+            return self._take_without_id(method, request_id, params, meta, origin)
+        handler = self.handlers.find(method)
+        if handler is None or not has_valid_shape(method, params):
             return None
         modern = types.PROTOCOL_VERSION_META_KEY in meta
         headers = self._headers.of(origin.headers)
@@ -142,11 +147,9 @@ class Dispatcher:
         try:
             try:
                 result = await self.handlers.answer(request, handler)
-            except MCPError as error:
-                # Clients of the handshake era take HTTP 400 for the end of their session, whatever its body says.
-                response = RawResponse(encode_error(request_id, error), error.code if request.modern else None)
-            else:
                 response = RawResponse(encode_result(request_id, result))
+            except Exception as error:  # noqa: BLE001  # whatever fails, there is a response
+                response = self._encode_failure(request, request_id, error)
             self._forget(call)
             self.requests.end_stream(call.writer)
             call.writer.finish(response)
@@ -155,6 +158,21 @@ class Dispatcher:
         finally:
             if call in self._calls:
                 self._forget(call)
+
+    def _encode_failure(self, request: ClientRequest, request_id: bytes, error: Exception) -> RawResponse:
+        if isinstance(error, MCPError):
+            try:
+                return self._encode_error(request_id, error, modern=request.modern)
+            except (ValueError, RecursionError) as unwritable:
+                error = unwritable
+        log.error("request failed", method=request.method, exc_info=error)
+        failure = MCPError(types.INTERNAL_ERROR, "the gateway failed inside; its log says why")
+        return self._encode_error(request_id, failure, modern=request.modern)
+
+    @staticmethod
+    def _encode_error(request_id: bytes, error: MCPError, *, modern: bool) -> RawResponse:
+        # Clients of the handshake era take HTTP 400 for the end of their session, whatever its body says.
+        return RawResponse(encode_error(request_id, error), error.code if modern else None)
 
     def _forget(self, call: _Call) -> None:
         self._calls.discard(call)
@@ -212,7 +230,8 @@ class Dispatcher:
         """Take the cancellation of a request that is in flight here."""
         if method != "notifications/cancelled":
             return None
-        if not self._cancel((self._canceller(origin), decode_member(params, "requestId"))):
+        # Whatever a client names by it: what is no id is the name of nothing, and may have no hash.
+        if not self._cancel((self._canceller(origin), read_id(bytes(params.get("requestId", b""))))):
             return None
         return self._accept(origin.writer)
 
@@ -222,9 +241,23 @@ class Dispatcher:
             return client.name
         return PIPE.get() if origin.headers is None else ""
 
-    @staticmethod
-    def _accept(writer: ResponseWriter) -> Callable[[], None]:
-        return asyncio.get_running_loop().call_soon(writer.finish, _ACCEPTED).cancel
+    def _take_without_id(
+        self, method: str, request_id: bytes, params: Fields, meta: Fields, origin: Origin
+    ) -> Callable[[], None] | None:
+        """Refuse a request whose id is none, unless it is a notification.
+
+        The SDK's server would take every one for a notification.
+        """
+        if request_id == b"null" and method.startswith("notifications/"):
+            return self._take_notification(method, params, origin)
+        # A number goes back, so that its client finds the request.
+        known = b"null" if read_id(request_id) is None else request_id
+        error = MCPError(types.INVALID_REQUEST, _NO_ID)
+        response = self._encode_error(known, error, modern=types.PROTOCOL_VERSION_META_KEY in meta)
+        return self._loop.call_soon(origin.writer.finish, response).cancel
+
+    def _accept(self, writer: ResponseWriter) -> Callable[[], None]:
+        return self._loop.call_soon(writer.finish, _ACCEPTED).cancel
 
 
 def select_passed_on(meta: Fields) -> Fields:

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from functools import partial
 
 from mcp_gateway.plugin import ConnectionDropped, RequestNotSent, ResponseHandler, ServerUnavailable
-from mcp_gateway_transport_stdio.child.envelope import Message, match_response, parse_id, parse_message
+from mcp_gateway_transport_stdio.child.envelope import Message, match_response, parse_id, parse_message, split_batch
 from mcp_gateway_transport_stdio.child.process import ChildProcess, open_child
 from mcp_gateway_transport_stdio.child.stray_output import StrayOutput
 from mcp_gateway_transport_stdio.child.supervised_process import ChildCommand, Supervisor, describe_status
@@ -141,6 +141,13 @@ class ChildChannel:
             self._on_other_line(line)
 
     def _on_other_line(self, line: bytes) -> None:
+        batch = split_batch(line)
+        for part in batch:
+            self._on_line(part)
+        if not batch:
+            self._on_odd_line(line)
+
+    def _on_odd_line(self, line: bytes) -> None:
         message = parse_message(line)
         if message is None:
             self._stray_output.on_line(line)

@@ -16,11 +16,11 @@ from msgspec.json import Decoder
 
 from mcp_gateway_transport_stdio.framing import OversizedLine, to_utf8
 
-_ID = re.compile(rb'"?(0|[1-9]\d{0,14})(?:\.0+)?"?')
+_ID = re.compile(rb'"?((?:0|[1-9]\d{0,14})(?:\.\d{1,15})?(?:[eE][+-]?\d{1,2})?)"?')
 # The two orders of members that programs write.
 _BEGINNING = re.compile(rb'\{\s*"jsonrpc"\s*:\s*"2\.0"\s*,\s*"id"\s*:\s*(\d{1,15})\s*,\s*"(?:result|error)"\s*:')
 _ENDING = re.compile(rb',\s*"jsonrpc"\s*:\s*"2\.0"\s*,\s*"id"\s*:\s*(\d{1,15})\s*\}\Z')
-_ESCAPE_CODES = re.compile(rb"(?:\x1b\[[\d;?]*[A-Za-z])+")
+_ESCAPE_CODES = re.compile(rb"(?:\x1b\[[\d;?]*[A-Za-z]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\))+")
 _RESULT = b'{"result":'
 _LONGEST_ENDING = 64
 
@@ -43,6 +43,7 @@ class _Members(Struct):
 
 
 _members = Decoder(_Members)
+_array = Decoder(list[Raw])
 
 
 def match_response(line: bytes) -> int | None:
@@ -77,6 +78,20 @@ def parse_message(line: bytes) -> Message | None:
     return None if members is None else _message(content, members)
 
 
+def split_batch(line: bytes) -> list[bytes]:
+    """Return the messages of a batch (specification 2025-03-26).
+
+    There are none if the line is no array of several.
+    """
+    if not (line.startswith(b"[") and line.endswith(b"]")):
+        return []
+    try:
+        found = [bytes(part) for part in _array.decode(line)]
+    except (DecodeError, RecursionError):
+        return []
+    return [part for part in found if part.startswith(b"{")] if len(found) > 1 else []
+
+
 def _strip_terminal_codes(line: bytes) -> bytes:
     """Return a line without what a terminal hides at its beginning."""
     if line[:1] in (b"{", b"["):
@@ -89,10 +104,12 @@ def _strip_terminal_codes(line: bytes) -> bytes:
 def parse_id(text: bytes) -> int | None:
     """Return a response's id as the number that it stands for.
 
-    Servers write `"7"` and `7.0` for 7. None if it is another.
+    Servers write `"7"`, `7.0`, `"7.0"` and `7e0` for 7. None if it is another.
     """
-    found = _ID.fullmatch(text)
-    return None if found is None else int(found[1])
+    if (found := _ID.fullmatch(text)) is None:
+        return None
+    number = float(found[1])
+    return int(number) if number.is_integer() else None
 
 
 def _message(content: bytes, members: _Members) -> Message | None:

@@ -18,6 +18,8 @@ from mcp_gateway.plugin import replace_lone_surrogates
 
 _BLANK = b" \t\r\n"
 
+# What servers that read all numbers as fractions make of the text of one.
+_ID_TEXT = re.compile(r"(?:0|[1-9]\d{0,17})(?:\.\d{1,15})?(?:[eE][+-]?\d{1,2})?", re.ASCII)
 # Where servers write the id of a response: before its result (Python), or at the end (TypeScript).
 _ID_FIRST = re.compile(rb'\{"jsonrpc":\s?"2\.0",\s?"id":\s?(\d{1,18}),\s?"(?:result|error)":\s?\{')
 _ID_LAST = re.compile(rb'\},"jsonrpc":"2\.0","id":(\d{1,18})\}\Z')
@@ -66,7 +68,7 @@ def is_plain_response(message: bytes, request_id: int) -> bool:
 def kind_of(message: bytes, request_id: int) -> Kind:
     """Return what a message is to a request.
 
-    Ids are compared leniently, as some servers write 7 as "7" or 7.0.
+    Ids are compared leniently, as some servers write 7 as "7", 7.0 or "7.0".
     """
     if is_plain_response(message, request_id):
         return Kind.RESPONSE
@@ -84,7 +86,13 @@ def _kind_of_envelope(envelope: _Envelope, request_id: int) -> Kind:
         return Kind.UNNAMED if has_error else Kind.NONE
     if envelope.result is UNSET and not has_error:
         return Kind.NONE
-    return Kind.RESPONSE if envelope.id in (request_id, str(request_id)) else Kind.FOREIGN
+    return Kind.RESPONSE if _is_id(envelope.id, request_id) else Kind.FOREIGN
+
+
+def _is_id(found: str | float, request_id: int) -> bool:
+    if isinstance(found, str):
+        return found == str(request_id) or (_ID_TEXT.fullmatch(found) is not None and float(found) == request_id)
+    return found == request_id
 
 
 def split_messages(text: bytes) -> list[bytes]:
