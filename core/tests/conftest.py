@@ -41,7 +41,8 @@ def _silent_log():
 
 @pytest.fixture(autouse=True)
 def _nothing_from_outside(monkeypatch, tmp_path, tmp_path_factory):
-    """Hide the variables, the files and the running gateways of whoever runs the tests."""
+    """Hide the variables, the files, the keyring and the running gateways of whoever runs the tests."""
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
     runtime = tmp_path_factory.getbasetemp() / "runtime"
     runtime.mkdir(mode=0o700, exist_ok=True)
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))

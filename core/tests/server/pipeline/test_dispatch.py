@@ -312,7 +312,8 @@ async def test_a_request_whose_answer_cannot_be_written_is_answered_all_the_same
         monkeypatch.setattr(dispatcher, "encode_result", fail)
         assert dispatch_raw(opened, call(meta=MODERN if modern else None), client=client) is not None
         response = await client.response()
-    assert json.loads(response.message)["error"] == {"code": -32603, "message": "the gateway failed inside; its log says why"}
+    error = json.loads(response.message)["error"]
+    assert error == {"code": -32603, "message": "the gateway failed inside; its log says why"}
     assert response.error == (-32603 if modern else None)
 
 
