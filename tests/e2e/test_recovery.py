@@ -89,5 +89,5 @@ def test_the_command_line_says_how_every_server_is_doing(launcher: Launcher) -> 
     assert [line.split()[:2] for line in done.stdout.splitlines()[:3]] == [
         ["plain", "ready"],
         ["gone", "down"],
-        ["off", "disabled"],
+        ["off", "off"],
     ]
