@@ -160,7 +160,7 @@ def lines(data: bytes) -> None:
     wanted = whole.split(b"\n")
     wanted = wanted if wanted[-1] else wanted[:-1]
     assert [line.size if isinstance(line, OversizedLine) else line for line in found] == [
-        len(line) if len(line) > LIMIT else line for line in wanted
+        len(line) if len(line) > LIMIT else line.strip() for line in wanted
     ]
     for line in found:
         if isinstance(line, OversizedLine):
