@@ -22,7 +22,7 @@ from mcp_gateway.protocol.raw_json import NO_MEMBERS, Fields, is_object, members
 from mcp_gateway.server.clients import Clients, RawClient
 from mcp_gateway.server.pipeline.client_request import ClientRequest
 from mcp_gateway.server.pipeline.delivery import ClientRequests, open_channel
-from mcp_gateway.server.pipeline.handlers import HandlerFn, RequestHandlers
+from mcp_gateway.server.pipeline.handlers import FAILED_INSIDE, HandlerFn, RequestHandlers
 from mcp_gateway.server.pipeline.pipes import PIPE
 from mcp_gateway.server.pipeline.request_checks import Envelopes, Headers, KnownHeaders, has_valid_shape, name_of
 
@@ -166,7 +166,7 @@ class Dispatcher:
             except (ValueError, RecursionError) as unwritable:
                 error = unwritable
         log.error("request failed", method=request.method, exc_info=error)
-        failure = MCPError(types.INTERNAL_ERROR, "the gateway failed inside; its log says why")
+        failure = MCPError(types.INTERNAL_ERROR, FAILED_INSIDE)
         return self._encode_error(request_id, failure, modern=request.modern)
 
     @staticmethod
@@ -224,7 +224,7 @@ class Dispatcher:
         client = self.clients.raw_client(origin.headers, origin.principal)
         if client is None or not self.requests.on_response(client.name, response):
             return None
-        return self._accept(origin.writer)
+        return self._finish_soon(origin.writer, _ACCEPTED)
 
     def _take_notification(self, method: str, params: Fields, origin: Origin) -> Callable[[], None] | None:
         """Take the cancellation of a request that is in flight here."""
@@ -233,7 +233,7 @@ class Dispatcher:
         # Whatever a client names by it: what is no id is the name of nothing, and may have no hash.
         if not self._cancel((self._canceller(origin), read_id(bytes(params.get("requestId", b""))))):
             return None
-        return self._accept(origin.writer)
+        return self._finish_soon(origin.writer, _ACCEPTED)
 
     def _canceller(self, origin: Origin) -> str:
         client = self.clients.raw_client(origin.headers, origin.principal)
@@ -254,10 +254,10 @@ class Dispatcher:
         known = b"null" if read_id(request_id) is None else request_id
         error = MCPError(types.INVALID_REQUEST, _NO_ID)
         response = self._encode_error(known, error, modern=types.PROTOCOL_VERSION_META_KEY in meta)
-        return self._loop.call_soon(origin.writer.finish, response).cancel
+        return self._finish_soon(origin.writer, response)
 
-    def _accept(self, writer: ResponseWriter) -> Callable[[], None]:
-        return self._loop.call_soon(writer.finish, _ACCEPTED).cancel
+    def _finish_soon(self, writer: ResponseWriter, response: RawResponse) -> Callable[[], None]:
+        return self._loop.call_soon(writer.finish, response).cancel
 
 
 def select_passed_on(meta: Fields) -> Fields:

@@ -26,6 +26,9 @@ log = structlog.get_logger(__name__)
 _LISTS = {primitive.method: primitive.capability for primitive in PRIMITIVES}
 """What each list belongs to, by the request for it."""
 
+FAILED_INSIDE = "the gateway failed inside; its log says why"
+"""The message of an error that is nobody's but the gateway's."""
+
 HandlerFn = Callable[[ClientRequest], Awaitable[Fields]]
 
 
@@ -85,7 +88,7 @@ class RequestHandlers:
             raise MCPError(INVALID_PARAMS, f"the request cannot be read: {error}") from None
         except Exception:
             log.exception("request failed", method=request.method)
-            raise MCPError(INTERNAL_ERROR, "the gateway failed inside; its log says why") from None
+            raise MCPError(INTERNAL_ERROR, FAILED_INSIDE) from None
         # Now, not before: a change up to here is in the answer. A modern client says in another way what it wants.
         if not request.modern and (name := _LISTS.get(request.method)) is not None:
             self.on_listed(str(request.caller.client), name)
