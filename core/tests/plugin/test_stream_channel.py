@@ -72,7 +72,7 @@ async def test_a_request_is_written_and_its_response_is_handed_over():
         assert (len(wire.handler.responses), wire.messages[0]["result"]) == (1, {"second": 1})
 
 
-@pytest.mark.parametrize("request_id", [1, "1"])
+@pytest.mark.parametrize("request_id", [1, "1", "1.0", "1e0"])
 async def test_the_id_of_a_response_may_be_a_text(request_id):
     async with open_wire() as wire:
         wire.channel.request(REQUEST, 1, {}, wire.handler)

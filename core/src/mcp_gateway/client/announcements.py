@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from mcp.shared.subscriptions import SUBSCRIPTION_ID_META_KEY
 
+from mcp_gateway.plugin import read_own_id
 from mcp_gateway.protocol.client_channel import Json
-from mcp_gateway.protocol.envelope import read_own_id
 from mcp_gateway.protocol.raw_json import Fields, decode_members, is_object, members
 
 AnnouncedFn = Callable[[str, Json], None]
@@ -66,5 +66,5 @@ class Announcements:
         meta = fields.get("_meta")
         if meta is None or not is_object(meta):
             return None
-        request_id = read_own_id(members(meta).get(SUBSCRIPTION_ID_META_KEY))
+        request_id = read_own_id(bytes(members(meta).get(SUBSCRIPTION_ID_META_KEY, b"")))
         return None if request_id is None else self.subscriptions.get(request_id)

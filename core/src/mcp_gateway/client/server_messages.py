@@ -16,8 +16,8 @@ from mcp.shared.exceptions import MCPError
 from mcp_gateway.client.backpressure import Backpressure
 from mcp_gateway.client.in_flight import ASK_SECONDS, InFlightRequest, send_to_client
 from mcp_gateway.client.open_requests import OpenRequests
+from mcp_gateway.plugin import read_own_id
 from mcp_gateway.protocol.client_channel import ClientChannel, Json, can_answer
-from mcp_gateway.protocol.envelope import read_own_id
 from mcp_gateway.protocol.raw_json import Fields
 
 log = structlog.get_logger(__name__)
@@ -168,7 +168,7 @@ class ServerMessageRouter:
         The request's id is the progress token.
         """
         # We send integers, but the specification allows strings as well, and some servers convert them.
-        token = read_own_id(params.get("progressToken"))
+        token = read_own_id(bytes(params.get("progressToken", b"")))
         return None if token is None else self._exchanges.get(token)
 
     def _exchange(self, related: InFlightRequest | None) -> InFlightRequest | None:

@@ -51,14 +51,14 @@ from mcp_gateway.plugin.transport import (
     SupportsLazyServer,
 )
 from mcp_gateway.plugin.utilities.atomic_files import write_file
-from mcp_gateway.plugin.utilities.framing import to_line
 from mcp_gateway.plugin.utilities.header_values import has_control_characters
+from mcp_gateway.plugin.utilities.json_text import replace_lone_surrogates, to_line
 from mcp_gateway.plugin.utilities.network import is_link_local, is_public
 from mcp_gateway.plugin.utilities.peers import is_own_user
 from mcp_gateway.plugin.utilities.proxies import can_connect_directly
+from mcp_gateway.plugin.utilities.request_ids import read_own_id
 from mcp_gateway.plugin.utilities.session_bus import name_session_bus
 from mcp_gateway.plugin.utilities.ssrf import LinkLocalAddress, SsrfGuard
-from mcp_gateway.plugin.utilities.surrogates import replace_lone_surrogates
 from mcp_gateway.plugin.utilities.time_limit import call_in_time
 from mcp_gateway.plugin.utilities.tls import (
     CLIENT_CERTIFICATE_HINT,
@@ -172,6 +172,7 @@ __all__ = [
     "is_public",
     "name_session_bus",
     "open_stream_channel",
+    "read_own_id",
     "replace_lone_surrogates",
     "resolve_entry_path",
     "to_line",

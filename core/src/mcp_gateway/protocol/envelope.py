@@ -25,9 +25,6 @@ from mcp_gateway.protocol.raw_json import (
 _LONGEST_NUMBER = 1000
 """How many digits an id may have: Python reads no integer of more than 4,300."""
 
-_LONGEST_OWN_ID = 18
-"""How many digits a text may have that is read as an id of ours; they are counted from 1."""
-
 _DIGITS = tuple(b"%c" % digit for digit in b"-0123456789")
 
 
@@ -282,18 +279,3 @@ def read_id(raw: bytes) -> str | int | float | None:
     if len(raw) <= _LONGEST_NUMBER and raw[:1] in _DIGITS:
         return int(raw) if raw.removeprefix(b"-").isdigit() else float(raw)
     return None
-
-
-def read_own_id(raw: Raw | bytes | None) -> int | None:
-    """Read an id of the gateway's that a server has sent back.
-
-    Servers convert it to text, to a number with a fraction, or to the text of one; anything else is None.
-    """
-    if raw is None:
-        return None
-    found = read_id(bytes(raw))
-    if isinstance(found, str):
-        found = found.removesuffix(".0")
-        return int(found) if found.isascii() and found.isdecimal() and len(found) <= _LONGEST_OWN_ID else None
-    is_fraction = isinstance(found, float) and not found.is_integer()
-    return None if found is None or is_fraction else int(found)

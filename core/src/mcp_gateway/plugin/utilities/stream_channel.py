@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 import anyio
 
 from mcp_gateway.plugin.errors import ConnectionDropped, RequestNotSent, ServerUnavailable
+from mcp_gateway.plugin.utilities.request_ids import read_own_id
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
@@ -51,7 +52,7 @@ class StreamChannel:
         """Bind to an opened pair of streams, as `mcp.client.Transport` yields it."""
         self._read, self._write = read, write
         self._tasks: TaskGroup = anyio.create_task_group()
-        self._requests: dict[str, _Request] = {}
+        self._requests: dict[int, _Request] = {}
         self._resumed = anyio.Event()
         self._resumed.set()
         self._closed = False
@@ -80,13 +81,13 @@ class StreamChannel:
         if self._closed:
             asyncio.get_running_loop().call_soon(handler.on_failure, RequestNotSent("the session has just ended"))
             return request.writing.cancel
-        self._requests[str(request_id)] = request
-        self._tasks.start_soon(self._send_request, message, str(request_id), headers)
+        self._requests[request_id] = request
+        self._tasks.start_soon(self._send_request, message, request_id, headers)
 
         def abandon() -> None:
             request.writing.cancel()
-            if self._requests.get(str(request_id)) is request:
-                del self._requests[str(request_id)]
+            if self._requests.get(request_id) is request:
+                del self._requests[request_id]
 
         return abandon
 
@@ -106,24 +107,24 @@ class StreamChannel:
         elif self._resumed.is_set():
             self._resumed = anyio.Event()
 
-    async def _send_request(self, message: bytes, key: str, headers: Mapping[str, str]) -> None:
+    async def _send_request(self, message: bytes, request_id: int, headers: Mapping[str, str]) -> None:
         from mcp.shared.exceptions import MCPError
 
-        if (request := self._requests.get(key)) is None:
+        if (request := self._requests.get(request_id)) is None:
             return
         try:
             with request.writing:
                 await self._write.send(_encode(message, headers))
         except (anyio.ClosedResourceError, anyio.BrokenResourceError):
-            self._fail(key, RequestNotSent("the session has just ended"))
+            self._fail(request_id, RequestNotSent("the session has just ended"))
         except (MCPError, ServerUnavailable) as error:
-            self._fail(key, error)
+            self._fail(request_id, error)
         except ValueError as error:
             # Only this request fails: the session is shared with others.
-            self._fail(key, _not_carried(error))
+            self._fail(request_id, _not_carried(error))
 
-    def _fail(self, key: str, error: Exception) -> None:
-        if (request := self._requests.pop(key, None)) is not None:
+    def _fail(self, request_id: int, error: Exception) -> None:
+        if (request := self._requests.pop(request_id, None)) is not None:
             request.handler.on_failure(error)
 
     async def _receive(self, on_message: Callable[[bytes], None], on_close: Callable[[], None]) -> None:
@@ -138,8 +139,8 @@ class StreamChannel:
             log.debug("stream closed")
         finally:
             self._closed = True
-            for key in list(self._requests):
-                self._fail(key, ConnectionDropped(_CLOSED))
+            for request_id in list(self._requests):
+                self._fail(request_id, ConnectionDropped(_CLOSED))
             on_close()
 
     def _hand_over(self, item: SessionMessage, on_message: Callable[[bytes], None]) -> None:
@@ -153,15 +154,22 @@ class StreamChannel:
                 return
             problem = {"code": _INTERNAL_ERROR, "message": f"the server sent a response that cannot be read: {error}"}
             message = json.dumps({"jsonrpc": "2.0", "id": content.get("id"), "error": problem}).encode()
-        related = str(getattr(item.metadata, "related_request_id", None))
+        related = getattr(item.metadata, "related_request_id", None)
         if "method" in content:
-            request = self._requests.get(related)
+            request = self._requests.get(_own_id(related))
             (on_message if request is None else request.handler.on_message)(message)
             return
         # An error without an id answers the request on whose stream it came.
         answered = content.get("id")
-        request = self._requests.pop(related if answered is None else str(answered), None)
+        request = self._requests.pop(_own_id(related if answered is None else answered), None)
         (on_message if request is None else request.handler.on_response)(message)
+
+
+def _own_id(value: object) -> int:
+    """Read an id of ours as a server returns it; otherwise 0."""
+    if type(value) is int:  # nearly always
+        return value
+    return (read_own_id(json.dumps(value).encode()) if isinstance(value, str | float) else None) or 0
 
 
 def _content(item: SessionMessage) -> dict[str, Any]:

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 
-from mcp_gateway.plugin import ConnectionDropped, RequestNotSent, ResponseHandler, ServerUnavailable
-from mcp_gateway_transport_stdio.child.envelope import Message, match_response, parse_id, parse_message, split_batch
+from mcp_gateway.plugin import ConnectionDropped, RequestNotSent, ResponseHandler, ServerUnavailable, read_own_id
+from mcp_gateway_transport_stdio.child.envelope import Message, match_response, parse_message, split_batch
 from mcp_gateway_transport_stdio.child.process import ChildProcess, open_child
 from mcp_gateway_transport_stdio.child.stray_output import StrayOutput
 from mcp_gateway_transport_stdio.child.supervised_process import ChildCommand, Supervisor, describe_status
@@ -220,7 +220,7 @@ class ChildChannel:
             self._child.end()
 
     def _fail(self, written_id: bytes, reason: str) -> None:
-        request_id = parse_id(written_id)
+        request_id = read_own_id(written_id)
         handler = None if request_id is None else self._pending.pop(request_id, None)
         if handler is not None:
             # Not a lost connection: the session goes on, and another try would be as long.

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 from msgspec import UNSET, DecodeError, Raw, Struct, UnsetType
 from msgspec.json import Decoder
 
+from mcp_gateway.plugin import read_own_id
 from mcp_gateway_transport_stdio.framing import OversizedLine, to_utf8
 
-_ID = re.compile(rb'"?((?:0|[1-9]\d{0,14})(?:\.\d{1,15})?(?:[eE][+-]?\d{1,2})?)"?')
 # The two orders of members that programs write.
 _BEGINNING = re.compile(rb'\{\s*"jsonrpc"\s*:\s*"2\.0"\s*,\s*"id"\s*:\s*(\d{1,15})\s*,\s*"(?:result|error)"\s*:')
 _ENDING = re.compile(rb',\s*"jsonrpc"\s*:\s*"2\.0"\s*,\s*"id"\s*:\s*(\d{1,15})\s*\}\Z')
@@ -101,17 +101,6 @@ def _strip_terminal_codes(line: bytes) -> bytes:
     return line if found is None else line[found.end() :]
 
 
-def parse_id(text: bytes) -> int | None:
-    """Return a response's id as the number that it stands for.
-
-    Servers write `"7"`, `7.0`, `"7.0"` and `7e0` for 7. None if it is another.
-    """
-    if (found := _ID.fullmatch(text)) is None:
-        return None
-    number = float(found[1])
-    return int(number) if number.is_integer() else None
-
-
 def _message(content: bytes, members: _Members) -> Message | None:
     is_declared = members.jsonrpc is not UNSET and bytes(members.jsonrpc) == b'"2.0"'
     # Serializers of some languages write all members of a type, and null for those without a value.
@@ -121,7 +110,7 @@ def _message(content: bytes, members: _Members) -> Message | None:
     has_outcome = members.result is not UNSET or members.error is not UNSET
     if members.id is UNSET:
         return Message(content, None) if is_declared and has_outcome else None
-    return Message(content, parse_id(bytes(members.id))) if is_declared or has_outcome else None
+    return Message(content, read_own_id(bytes(members.id))) if is_declared or has_outcome else None
 
 
 def _decode_leniently(content: bytes) -> _Members | None:

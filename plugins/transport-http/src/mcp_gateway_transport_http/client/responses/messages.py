@@ -14,12 +14,10 @@ from typing import Any
 from msgspec import UNSET, DecodeError, Raw, Struct, UnsetType
 from msgspec import json as rpc
 
-from mcp_gateway.plugin import replace_lone_surrogates
+from mcp_gateway.plugin import read_own_id, replace_lone_surrogates
 
 _BLANK = b" \t\r\n"
 
-# What servers that read all numbers as fractions make of the text of one.
-_ID_TEXT = re.compile(r"(?:0|[1-9]\d{0,17})(?:\.\d{1,15})?(?:[eE][+-]?\d{1,2})?", re.ASCII)
 # Where servers write the id of a response: before its result (Python), or at the end (TypeScript).
 _ID_FIRST = re.compile(rb'\{"jsonrpc":\s?"2\.0",\s?"id":\s?(\d{1,18}),\s?"(?:result|error)":\s?\{')
 _ID_LAST = re.compile(rb'\},"jsonrpc":"2\.0","id":(\d{1,18})\}\Z')
@@ -44,7 +42,7 @@ class Kind(Enum):
 
 
 class _Envelope(Struct):
-    id: int | str | float | None = None
+    id: Raw | UnsetType = UNSET
     method: str | None = None
     result: Raw | UnsetType = UNSET
     error: Raw | UnsetType = UNSET
@@ -82,17 +80,11 @@ def _kind_of_envelope(envelope: _Envelope, request_id: int) -> Kind:
     if envelope.method is not None:
         return Kind.OTHER
     has_error = envelope.error is not UNSET and bytes(envelope.error) != b"null"
-    if envelope.id is None:
+    if envelope.id is UNSET or bytes(envelope.id) == b"null":
         return Kind.UNNAMED if has_error else Kind.NONE
     if envelope.result is UNSET and not has_error:
         return Kind.NONE
-    return Kind.RESPONSE if _is_id(envelope.id, request_id) else Kind.FOREIGN
-
-
-def _is_id(found: str | float, request_id: int) -> bool:
-    if isinstance(found, str):
-        return found == str(request_id) or (_ID_TEXT.fullmatch(found) is not None and float(found) == request_id)
-    return found == request_id
+    return Kind.RESPONSE if read_own_id(bytes(envelope.id)) == request_id else Kind.FOREIGN
 
 
 def split_messages(text: bytes) -> list[bytes]:
@@ -158,10 +150,10 @@ def _read_odd_envelope(message: bytes) -> _Envelope | None:
         found: Any = json.loads(replace_lone_surrogates(message), parse_int=_parse_int)
     except (ValueError, RecursionError):
         return None
-    id_, method = found.get("id"), found.get("method")
-    is_odd = isinstance(id_, bool) or not isinstance(id_, int | str | float | None)
-    if is_odd or not isinstance(method, str | None):
+    method = found.get("method")
+    if not isinstance(method, str | None):
         return None
+    id_ = Raw(json.dumps(found["id"]).encode()) if "id" in found else UNSET
     result = UNSET if "result" not in found else Raw(b"0")
     error = UNSET if "error" not in found else Raw(b"null" if found["error"] is None else b"0")
     return _Envelope(id_, method, result, error)

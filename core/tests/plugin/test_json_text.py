@@ -1,4 +1,4 @@
-"""Half of a surrogate pair becomes U+FFFD; everything else stays byte for byte the same."""
+"""Half of a surrogate pair becomes U+FFFD, and line breaks become blanks; all else stays byte for byte the same."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from mcp_gateway.plugin import replace_lone_surrogates
+from mcp_gateway.plugin import replace_lone_surrogates, to_line
 
 
 @pytest.mark.parametrize(
@@ -33,3 +33,19 @@ def test_halves_are_replaced(text, expected):
     assert (
         json.loads(replace_lone_surrogates(json.dumps(text).upper().replace("\\U", "\\u").encode())) == expected.upper()
     )
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_json_over_several_lines_is_the_same_json_in_one(end):
+    value = {"text": "one\ntwo\r\u2028\u2029\x85", "list": [1, {"a": None}]}
+    message = (end + json.dumps(value, indent=2, ensure_ascii=False).replace("\n", end) + end).encode()
+    line = to_line(message)
+    assert b"\n" not in line
+    assert b"\r" not in line
+    assert json.loads(line) == value
+    assert len(line) == len(message)
+
+
+def test_what_is_one_line_already_is_not_copied():
+    message = b'{"text":"one\\ntwo"}'
+    assert to_line(message) is message

@@ -1,0 +1,35 @@
+"""JSON as text: line breaks, and lone surrogates."""
+
+from __future__ import annotations
+
+import re
+
+_BREAKS = bytes.maketrans(b"\r\n", b"  ")
+
+_ESCAPE = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<half>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
+    re.DOTALL,
+)
+
+
+def replace_lone_surrogates(message: bytes) -> bytes:
+    """Replace lone surrogate escapes in JSON by U+FFFD.
+
+    JavaScript emits them when it truncates text in the middle of a character, and few parsers accept them. Text
+    decoders use the same replacement. JSON without lone surrogates is returned as the same object.
+    """
+    if b"\\ud" not in message and b"\\uD" not in message:
+        return message
+    fixed = _ESCAPE.sub(lambda found: b"\\ufffd" if found["half"] else found[0], message)
+    return message if fixed == message else fixed
+
+
+def to_line(message: bytes) -> bytes:
+    """Return JSON without line breaks, each of which becomes a space.
+
+    In JSON, raw line breaks can occur only between tokens, so the value stays the same. JSON without line breaks is
+    returned as the same object.
+    """
+    if b"\n" in message or b"\r" in message:
+        return message.translate(_BREAKS)
+    return message
