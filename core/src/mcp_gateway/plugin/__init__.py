@@ -51,7 +51,7 @@ from mcp_gateway.plugin.transport import (
     SupportsLazyServer,
 )
 from mcp_gateway.plugin.utilities.atomic_files import write_file
-from mcp_gateway.plugin.utilities.header_values import has_control_characters
+from mcp_gateway.plugin.utilities.header_values import encode_header_value, has_control_characters
 from mcp_gateway.plugin.utilities.json_text import replace_lone_surrogates, to_line
 from mcp_gateway.plugin.utilities.network import is_link_local, is_public
 from mcp_gateway.plugin.utilities.peers import is_own_user
@@ -164,6 +164,7 @@ __all__ = [
     "can_connect_directly",
     "classify_tls_error",
     "diagnose_url",
+    "encode_header_value",
     "explain_tls_error",
     "has_control_characters",
     "hookimpl",

@@ -28,6 +28,7 @@ from mcp_gateway.plugin import (
     TransportFault,
     UrlOptions,
     can_connect_directly,
+    encode_header_value,
 )
 from mcp_gateway_transport_sse.event_stream import MendedStream, SessionEvents
 from mcp_gateway_transport_sse.failures import (
@@ -114,7 +115,7 @@ class SseHttpClient(httpx2.AsyncClient):
         """Begin unconnected; `headers` are the credentials of all requests."""
         usual = {"user-agent": "mcp-orchestration-gateway", "accept-encoding": "identity"}
         named = usual | {name.lower(): value for name, value in headers.items()}
-        encoded = [(name.encode("latin-1", "replace"), _encode_value(value)) for name, value in named.items()]
+        encoded = [(name.encode("latin-1", "replace"), encode_header_value(value)) for name, value in named.items()]
         login = None if target.login is None or "authorization" in named else httpx2.BasicAuth(*target.login)
         super().__init__(headers=encoded, auth=login, timeout=_TIMEOUT, **target.build_connections())
         self.target = target
@@ -268,14 +269,3 @@ def _redirect_within_origin(response: httpx2.Response) -> httpx2.URL | None:
 
 def _origin(url: httpx2.URL) -> tuple[str, str, int | None]:
     return url.scheme, url.host, url.port or {"http": 80, "https": 443}.get(url.scheme)
-
-
-def _encode_value(value: str) -> bytes:
-    """Encode the value of a header as Latin-1, else as UTF-8.
-
-    Latin-1 restores the bytes of a forwarded header.
-    """
-    try:
-        return value.encode("latin-1")
-    except UnicodeEncodeError:
-        return value.encode()

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Self
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from mcp_gateway.plugin import encode_header_value
+
 _USUAL_PORTS = {"http": 80, "https": 443}
 
 
@@ -53,18 +55,9 @@ class Endpoint:
             # A request without it permits any coding (RFC 9110, section 12.5.3).
             "accept-encoding": "identity",
         }
-        return b"".join(b"%b: %b\r\n" % (name.encode("latin-1"), encode_value(text)) for name, text in fields.items())
-
-
-def encode_value(value: str) -> bytes:
-    """Encode the value of a header as Latin-1, else as UTF-8.
-
-    Latin-1 restores the bytes of a forwarded header.
-    """
-    try:
-        return value.encode("latin-1")
-    except UnicodeEncodeError:
-        return value.encode()
+        return b"".join(
+            b"%b: %b\r\n" % (name.encode("latin-1"), encode_header_value(text)) for name, text in fields.items()
+        )
 
 
 def _login(parts: SplitResult) -> str:

@@ -8,9 +8,9 @@ from functools import lru_cache
 
 import httpx2
 
-from mcp_gateway.plugin import RequestNotSent
+from mcp_gateway.plugin import RequestNotSent, encode_header_value
 from mcp_gateway_transport_http.client.carriers.carrier import HttpRequest, ResponseHead
-from mcp_gateway_transport_http.client.request_target import Endpoint, encode_value
+from mcp_gateway_transport_http.client.request_target import Endpoint
 
 _ILLEGAL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _VERSION = "mcp-protocol-version"
@@ -71,11 +71,11 @@ class HttpSession:
 
 
 def _is_writable(value: str) -> bool:
-    return _ILLEGAL.search(encode_value(value)) is None
+    return _ILLEGAL.search(encode_header_value(value)) is None
 
 
 def _encode_lines(headers: Iterable[tuple[str, str]]) -> bytes:
-    lines = [b"%b: %b" % (name.encode("latin-1", "replace"), encode_value(value)) for name, value in headers]
+    lines = [b"%b: %b" % (name.encode("latin-1", "replace"), encode_header_value(value)) for name, value in headers]
     # A line break would begin a header or a request of somebody else (RFC 9110, section 5.5).
     if any(map(_ILLEGAL.search, lines)):
         raise RequestNotSent("a header cannot be written as it is")
