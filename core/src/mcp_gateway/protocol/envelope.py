@@ -172,12 +172,31 @@ def parse_response(response: bytes) -> dict[str, Raw]:
 def _parse_odd_response(response: bytes) -> dict[str, Raw]:
     try:
         answer = parse_server_message(response)
-        error = answer.error
-        if error is UNSET or bytes(error) == b"null":
+        if (error := find_error(answer)) is None:
             return members(_result_of(answer))
     except ValueError as problem:
         raise UnreadableResponse(problem) from None
-    raise read_error(bytes(error))
+    raise read_error(error)
+
+
+def find_error(response: RequestMessage) -> bytes | None:
+    """Return the error of a response, if there is one.
+
+    Serializers of some languages write all members of a type: beside a result an error that says nothing is none.
+    """
+    if response.error is UNSET:
+        return None
+    error = bytes(response.error)
+    has_result = response.result is not UNSET and is_object(response.result)
+    return None if error == b"null" or (has_result and _says_nothing(error)) else error
+
+
+def _says_nothing(error: bytes) -> bool:
+    try:
+        found = decode(error)
+    except (ValueError, RecursionError):
+        return False
+    return not (any(found.values()) if isinstance(found, dict) else found)
 
 
 def _result_of(answer: RequestMessage) -> Raw:

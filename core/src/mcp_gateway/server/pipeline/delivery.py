@@ -19,6 +19,7 @@ from mcp_gateway.protocol.envelope import (
     RequestMessage,
     encode_notification,
     encode_request,
+    find_error,
     parse_result,
     read_error,
     read_id,
@@ -101,8 +102,8 @@ class ClientRequests:
         future = asked.future
         if future.done():
             return True
-        if response.error is not UNSET and bytes(response.error) != b"null":
-            future.set_exception(read_error(bytes(response.error)))
+        if (error := find_error(response)) is not None:
+            future.set_exception(read_error(error))
         else:
             result = response.result
             future.set_result(parse_result(b'{"result":%b}' % bytes(b"{}" if result is UNSET else result)))
