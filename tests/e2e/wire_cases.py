@@ -199,6 +199,21 @@ IDS = [
     answer("no jsonrpc", '{"id":<id>,"result":<result>}', sdk="waits error error"),
     answer("jsonrpc 1.0", '{"jsonrpc":"1.0","id":<id>,"result":<result>}', sdk="waits error error"),
     answer("error null beside result", '{"jsonrpc":"2.0","id":<id>,"result":<result>,"error":null}'),
+    answer("error false beside result", '{"jsonrpc":"2.0","id":<id>,"result":<result>,"error":false}'),
+    answer("error without members beside result", '{"jsonrpc":"2.0","id":<id>,"error":{},"result":<result>}'),
+    answer("error of no text beside result", '{"jsonrpc":"2.0","id":<id>,"error":"","result":<result>}'),
+    answer(
+        "error of defaults beside result",
+        '{"jsonrpc":"2.0","id":<id>,"error":{"code":0,"message":""},"result":<result>}',
+        sdk="error",
+        decision="serializers write it for none",
+    ),
+    answer(
+        "error that says something beside result",
+        '{"jsonrpc":"2.0","id":<id>,"result":{},"error":{"code":-32001,"message":"it broke"}}',
+        expected=Error(-32001, "it broke"),
+        sdk="error",
+    ),
     answer("members that nobody knows", '{"jsonrpc":"2.0","x":[{}],"id":<id>,"result":<result>,"method":null}'),
     stream("foreign id before", WRONG % 999999, PLAIN, sdk="same - else"),
     stream("foreign text id before", WRONG % '"zzz"', PLAIN, sdk="same - else"),
@@ -532,7 +547,7 @@ OWN_IDS = ("0", "-1", "9007199254740993", '"0"', '""', '"a\\"b\\\\c\\u0041\\ud83
 """Ids of clients' requests, and of servers': they go back byte for byte."""
 
 NO_IDS = {
-    **dict.fromkeys(("null", "true", "[1]", "{}", NINES), "null"),
+    **dict.fromkeys(("null", "true", "[1]", "{}", NINES, "NaN", "-Infinity"), "null"),
     **{number: number for number in ("7.0", "7e0", "1.5", "-0.5", "1e400")},
 }
 """What clients write for an id and is none, and the id of the error: a number goes back."""

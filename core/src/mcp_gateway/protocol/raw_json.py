@@ -6,6 +6,7 @@ Values that pass through stay the same byte for byte.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -22,6 +23,9 @@ NO_MEMBERS: Fields = {}
 """An object without members; it is not changed."""
 
 _BRACE = ord("{")
+
+_CONSTANTS = re.compile(rb'("(?:[^"\\]|\\.)*+"?)|-?(?:NaN|Infinity)', re.DOTALL)
+"""What some parsers take for numbers; and texts, in which they may stand."""
 
 
 class UnreadableJson(ValueError):
@@ -57,6 +61,11 @@ def members(raw: Raw | bytes) -> dict[str, Raw]:
 def is_object(raw: Raw | None) -> bool:
     """Whether a member is there, and an object."""
     return raw is not None and memoryview(raw)[0] == _BRACE
+
+
+def replace_constants(message: bytes) -> bytes:
+    """Replace NaN and Infinity, which are no JSON, by null."""
+    return _CONSTANTS.sub(lambda found: found[1] or b"null", message)
 
 
 encode_object: Callable[[Mapping[str, Any]], bytes] = _encoder.encode

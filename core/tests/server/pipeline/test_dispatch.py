@@ -179,6 +179,9 @@ MALFORMED = {
     "no method": change(method=None),
     "a method that is no text": change(method=3),
     "params that are a list": change(params=[]),
+    "NaN": call(arguments={"n": float("nan")}),
+    "NaN in a notification": b'{"jsonrpc":"2.0","id":null,"method":"notifications/odd","params":{"n":NaN}}',
+    "a long text that has no end": b'{"id":NaN,"a":"' + b'\\"' * (1 << 20),
     "no name": encode_request("tools/call", {"_meta": MODERN}),
     "a name that is no text": call(name=3),
     "arguments that are a list": call(arguments=[1]),
@@ -380,7 +383,10 @@ async def test_a_cancellation_of_what_is_no_id_cancels_nothing(gateway, named):
 @eras
 @pytest.mark.parametrize(
     "request_id, told",
-    [("null", "null"), ("true", "null"), ("[1]", "null"), ("{}", "null"), ("9" * 5000, "null"), ("7.0", "7.0")],
+    [
+        *((odd, "null") for odd in ("null", "true", "[1]", "{}", "9" * 5000, "NaN", "Infinity", "-Infinity")),
+        *((number, number) for number in ("7.0", "1e999")),
+    ],
     ids=lambda text: text[:5],
 )
 async def test_a_request_whose_id_is_none_is_refused_and_not_taken_for_a_notification(
@@ -396,6 +402,21 @@ async def test_a_request_whose_id_is_none_is_refused_and_not_taken_for_a_notific
             assert json.loads(response.message)["error"]["code"] == -32600
             assert response.message.startswith(f'{{"jsonrpc":"2.0","id":{told},'.encode())
             assert response.error == (-32600 if modern else None)
+
+
+@eras
+@pytest.mark.parametrize("request_id, told", [("null", "null"), ("NaN", "null"), ("1.5", "1.5")])
+@pytest.mark.parametrize("params", ["null", "[1]", '{"a":NaN}', '{"_meta":[]}', '{"a":-Infinity,"b":"\\"NaN"}'])
+async def test_it_is_refused_whatever_is_wrong_with_it_besides(gateway, modern, params, request_id, told):
+    client = RawClient()
+    async with (
+        gateway({"alpha": Remote(tool("x"))}) as opened,
+        open_era_client(await discover_alpha(opened), "bytes", modern=modern),
+    ):
+        message = f'{{"jsonrpc":"2.0","id":{request_id},"method":"ping","params":{params}}}'
+        assert dispatch_raw(opened, message.encode(), client=client) is not None
+        response = json.loads((await client.response()).message)
+    assert (json.dumps(response["id"]), response["error"]["code"]) == (told, -32600)
 
 
 async def test_a_notification_may_have_an_id_of_null(gateway):
@@ -492,6 +513,7 @@ async def test_a_response_is_taken_once_from_its_client_and_from_nobody_else(gat
         ({"error": {"code": -1, "message": "no"}}, "no"),
         ({"error": "only text"}, "only text"),
         ({"error": {"code": "E7", "message": "odd"}, "result": None}, "odd"),
+        ({"error": {"code": 0, "message": "odd"}, "result": {}}, "odd"),
     ],
 )
 async def test_an_error_of_a_client_keeps_its_words(gateway, response, said):

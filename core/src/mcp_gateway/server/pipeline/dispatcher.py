@@ -16,9 +16,16 @@ from msgspec import UNSET, Struct
 from mcp_gateway.gateway.compiled_catalog import METHOD
 from mcp_gateway.gateway.gateway import Gateway
 from mcp_gateway.plugin import Principal, RawResponse, ResponseWriter
-from mcp_gateway.protocol.envelope import RequestMessage, encode_error, encode_result, parse_request, read_id
+from mcp_gateway.protocol.envelope import (
+    RequestMessage,
+    encode_error,
+    encode_result,
+    parse_request,
+    parse_server_message,
+    read_id,
+)
 from mcp_gateway.protocol.eras import OF_ONE_CONNECTION
-from mcp_gateway.protocol.raw_json import NO_MEMBERS, Fields, is_object, members
+from mcp_gateway.protocol.raw_json import NO_MEMBERS, Fields, is_object, members, replace_constants
 from mcp_gateway.server.clients import Clients, RawClient
 from mcp_gateway.server.pipeline.client_request import ClientRequest
 from mcp_gateway.server.pipeline.delivery import ClientRequests, open_channel
@@ -92,14 +99,12 @@ class Dispatcher:
                 return self._take_response(parsed, origin)
             params = {} if parsed.params is UNSET else parsed.params
             raw_meta = params.pop("_meta", None)
-            if raw_meta is not None and not is_object(raw_meta):
-                return None
             meta = {} if raw_meta is None else members(raw_meta)
             if parsed.id is UNSET:
                 return self._take_notification(parsed.method, params, origin)
             return self._begin(parsed.method, bytes(parsed.id), params, meta, origin)
         except ValueError:
-            return None
+            return self._take_unreadable(message, origin)
 
     def leave(self, client: str) -> None:
         """Cancel a client's requests, and those to it: it has left."""
@@ -240,6 +245,20 @@ class Dispatcher:
         if client is not None:
             return client.name
         return PIPE.get() if origin.headers is None else ""
+
+    def _take_unreadable(self, message: bytes, origin: Origin) -> Callable[[], None] | None:
+        """Refuse a request without an id that only the SDK reads."""
+        try:
+            read = parse_server_message(replace_constants(message))
+            if read.jsonrpc != "2.0" or read.method is UNSET or read.id is UNSET:
+                return None
+            if isinstance(read_id(bytes(read.id)), str | int):
+                return None
+            meta = read.params.get("_meta") if read.params else None
+            known = members(meta) if meta is not None and is_object(meta) else {}
+            return self._take_without_id(read.method, bytes(read.id), read.params or {}, known, origin)
+        except ValueError:
+            return None
 
     def _take_without_id(
         self, method: str, request_id: bytes, params: Fields, meta: Fields, origin: Origin
