@@ -210,6 +210,21 @@ def test_a_request_whose_id_is_none_is_refused_and_not_lost(wires: Wires, client
         assert wires.times(params) == 0
 
 
+@pytest.mark.parametrize("written", [b"[%b]", b" [ %b ]", b"\xef\xbb\xbf%b"], ids=["array", "blanks", "mark"])
+@pytest.mark.parametrize("client", CLIENTS)
+def test_a_message_may_have_something_around_it(wires: Wires, client: str, written: bytes) -> None:
+    connected = wires.client(client)
+    for method in ("tools/call", "ping"):
+        params = wires.params(f"{STDIO}-modern", "plain")
+        response = connected.send(
+            written % encode_request("1", method, params, modern=connected.modern), method, params
+        )
+        assert response.startswith(b'{"jsonrpc":"2.0","id":1,')
+        if method == "tools/call":
+            check(VALUE, f"{STDIO}-modern", response)
+        assert b"-32600" not in response
+
+
 @pytest.mark.parametrize("id_", [*(id_ for id_ in NO_IDS if id_ != NINES), '"1"', "2"], ids=lambda text: text[:9])
 @pytest.mark.parametrize("client", CLIENTS)
 def test_a_cancellation_of_what_is_no_id_cancels_nothing(wires: Wires, client: str, id_: str) -> None:

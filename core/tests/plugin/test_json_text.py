@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from mcp_gateway.plugin import replace_lone_surrogates, to_line
+from mcp_gateway.plugin import replace_lone_surrogates, to_line, unwrap_message
 
 
 @pytest.mark.parametrize(
@@ -49,3 +49,16 @@ def test_json_over_several_lines_is_the_same_json_in_one(end):
 def test_what_is_one_line_already_is_not_copied():
     message = b'{"text":"one\\ntwo"}'
     assert to_line(message) is message
+
+
+@pytest.mark.parametrize("written", [b"%b", b"[%b]", b"\xef\xbb\xbf%b", b" \r\n[ %b ]\n", b"\xef\xbb\xbf[%b]"])
+def test_a_message_is_found_behind_a_mark_and_in_an_array_of_one(written):
+    message = b'{"id":[1],"text":"caf\xe9 \\ufffd"}'
+    cut = message.replace(b"ufffd", b"ud83d")
+    assert unwrap_message(written % cut).rstrip() == (message if b"[%b" in written or b"[ %b" in written else cut)
+
+
+def test_an_array_is_not_read_beyond_what_it_may_have():
+    # Its second item decides: the rest, which is no JSON, is not looked at, and nothing is taken out.
+    for text in (b"[]", b"[1,2,}", b"[" * 100_000, b"[{},{}]", b"[{},", b"", b"x"):
+        assert unwrap_message(text) == text

@@ -52,7 +52,7 @@ from mcp_gateway.plugin.transport import (
 )
 from mcp_gateway.plugin.utilities.atomic_files import write_file
 from mcp_gateway.plugin.utilities.header_values import encode_header_value, has_control_characters
-from mcp_gateway.plugin.utilities.json_text import replace_lone_surrogates, to_line
+from mcp_gateway.plugin.utilities.json_text import replace_lone_surrogates, to_line, unwrap_message
 from mcp_gateway.plugin.utilities.network import is_link_local, is_public
 from mcp_gateway.plugin.utilities.peers import is_own_user
 from mcp_gateway.plugin.utilities.proxies import can_connect_directly
@@ -177,5 +177,6 @@ __all__ = [
     "replace_lone_surrogates",
     "resolve_entry_path",
     "to_line",
+    "unwrap_message",
     "write_file",
 ]

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from codecs import BOM_UTF8
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import cast
@@ -16,7 +15,7 @@ from typing import cast
 import anyio
 import anyio.lowlevel
 
-from mcp_gateway.plugin import SupportsRawDispatch, replace_lone_surrogates
+from mcp_gateway.plugin import SupportsRawDispatch, replace_lone_surrogates, unwrap_message
 from mcp_gateway_transport_stdio.framing import LineSplitter, OversizedLine, encode_oversize_error, to_utf8
 from mcp_gateway_transport_stdio.pipes import grow_pipe
 from mcp_gateway_transport_stdio.server_output import PipeWriter, ServerOutput
@@ -96,7 +95,7 @@ class StdioServerProtocol(asyncio.Protocol):
         self._adjust_reading()
 
     def _on_line(self, line: bytes) -> None:
-        message = to_utf8(line.removeprefix(BOM_UTF8).strip())
+        message = unwrap_message(to_utf8(line))
         if not message:
             return
         if self._answer_first is not None:

@@ -1,8 +1,10 @@
-"""JSON as text: line breaks, and lone surrogates."""
+"""JSON as text: line breaks, lone surrogates, and what is around it."""
 
 from __future__ import annotations
 
 import re
+from codecs import BOM_UTF8
+from contextlib import suppress
 
 _BREAKS = bytes.maketrans(b"\r\n", b"  ")
 
@@ -33,3 +35,21 @@ def to_line(message: bytes) -> bytes:
     if b"\n" in message or b"\r" in message:
         return message.translate(_BREAKS)
     return message
+
+
+def unwrap_message(text: bytes) -> bytes:
+    """Return the JSON-RPC message in a text.
+
+    A byte order mark is left out, and of an array of one that one is taken. Everything else comes back as it is.
+    """
+    if text[:1] == b"{":
+        return text
+    whole = text.removeprefix(BOM_UTF8).lstrip()
+    if whole[:1] != b"[":
+        return whole
+    from msgspec import DecodeError, Raw, json  # few messages need it
+
+    with suppress(DecodeError, RecursionError, UnicodeError):
+        # It ends at the second item: an array may have millions.
+        return bytes(json.decode(replace_lone_surrogates(whole), type=tuple[Raw])[0])
+    return text

@@ -10,6 +10,7 @@ from typing import NamedTuple, cast
 
 from starlette.types import Scope
 
+from mcp_gateway.plugin import unwrap_message
 from mcp_gateway_transport_http.auth.bearer import Admission
 from mcp_gateway_transport_http.http1.header_cache import Head, cacheable_head
 from mcp_gateway_transport_http.http1.request_head import RequestHead
@@ -17,7 +18,6 @@ from mcp_gateway_transport_http.options import PATH
 from mcp_gateway_transport_http.server.message_request import (
     MessageRequest,
     is_endpoint,
-    normalize_body,
 )
 from mcp_gateway_transport_http.server.response_protocol import ResponseProtocol
 from mcp_gateway_transport_http.server.response_writer import HttpResponseWriter
@@ -78,7 +78,7 @@ class MessageProtocol(ResponseProtocol):
             begun, self._begun = self._begun, None
             data = begun.data + data
             body = data[begun.body_offset :]
-            if len(body) == begun.length and self._dispatch(normalize_body(body), begun.request):
+            if len(body) == begun.length and self._dispatch(unwrap_message(body), begun.request):
                 return
         elif self._known and self.is_ready() and self._receive_known(data):
             return
@@ -123,7 +123,7 @@ class MessageProtocol(ResponseProtocol):
             super().on_message_complete()
             return
         body, request = bytes(held.body), held.request
-        if not self._dispatch(normalize_body(body), request):
+        if not self._dispatch(unwrap_message(body), request):
             self._replay_to_asgi(held)
             super().on_message_complete()
             return
@@ -186,7 +186,7 @@ class MessageProtocol(ResponseProtocol):
         kept = [line for line in self.headers if line[0] not in names]
         self.headers[:] = [*kept, *names.items()]
         super().on_headers_complete()
-        super().on_body(normalize_body(bytes(held.body)))
+        super().on_body(unwrap_message(bytes(held.body)))
 
     def _is_body_full(self) -> bool:
         return self._is_checking or super()._is_body_full()
@@ -205,7 +205,7 @@ class MessageProtocol(ResponseProtocol):
         if not 0 < length <= self._registry.bounds.max_request_bytes or received > length:
             return False
         if received == length:
-            return self._dispatch(normalize_body(data[offset:]), known.request)
+            return self._dispatch(unwrap_message(data[offset:]), known.request)
         # Clients often send head and body one after the other.
         self._begun = _BegunRequest(known.request, data, offset, length)
         self.await_body()

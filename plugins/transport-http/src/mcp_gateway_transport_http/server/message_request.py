@@ -10,7 +10,6 @@ from urllib.parse import unquote_to_bytes
 import httptools
 from mcp.server.streamable_http import check_accept_headers
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, is_version_at_least
-from msgspec import DecodeError, Raw, json
 from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
@@ -21,13 +20,9 @@ from mcp_gateway_transport_http.options import PATH
 from mcp_gateway_transport_http.server.client_session import ClientSession
 
 _URL = PATH.encode()
-_BOM = b"\xef\xbb\xbf"
 # A second one of these can be read in two ways.
 _ONCE = frozenset({"authorization", "content-encoding", "content-type", "host", "origin"})
 _PRIMING_VERSION = "2025-11-25"
-
-# It ends at the second item: an array may have millions.
-_array_of_one = json.Decoder(tuple[Raw])
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,21 +87,6 @@ def is_json(content_type: str) -> bool:
     """Whether a content type is JSON, whatever it is called."""
     media_type = content_type.partition(";")[0].partition(",")[0].strip().lower()
     return media_type in ("application/json", "text/json") or media_type.endswith("+json")
-
-
-def normalize_body(body: bytes) -> bytes:
-    """Return the message in a body.
-
-    A byte order mark is left out, and of an array of one that one is taken.
-    """
-    if body[:1] == b"{":
-        return body
-    text = body.removeprefix(_BOM).lstrip()
-    if text[:1] != b"[":
-        return text or body
-    with suppress(DecodeError, RecursionError, UnicodeError):
-        return bytes(_array_of_one.decode(text)[0])
-    return body
 
 
 def cors_headers(cors: CORSMiddleware, headers: Sequence[tuple[bytes, bytes]]) -> bytes:
