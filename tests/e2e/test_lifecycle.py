@@ -82,6 +82,29 @@ def test_a_child_that_ignores_the_end_of_its_input_is_ended_all_the_same(launche
     assert not is_alive(child)
 
 
+@pytest.mark.parametrize("modern", [True, False])
+def test_files_in_the_place_of_pipes_are_served_alike(launcher: Launcher, tmp_path: Path, modern: bool) -> None:
+    params: Any = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": INFO}
+    envelope: Any = add_envelope({}) if modern else {}
+    handshake: list[Any] = [
+        {"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params},
+        {"jsonrpc": "2.0", "method": "notifications/initialized"},
+    ]
+    sent = [
+        *([] if modern else handshake),
+        [{"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": envelope}],
+        {"jsonrpc": "2.0", "id": float("nan"), "method": "tools/list", "params": envelope},
+        {"jsonrpc": "2.0", "id": 1.5, "method": "ping", "params": envelope},
+    ]
+    (tmp_path / "input").write_text("".join(f"{json.dumps(message)}\n" for message in sent), encoding="utf-8")
+    environment = launcher.environment(launcher.config())
+    with (tmp_path / "input").open() as reading, (tmp_path / "output").open("w") as writing:
+        subprocess.run([GATEWAY], stdin=reading, stdout=writing, env=environment, timeout=WAIT_SECONDS, check=True)
+    answers = [json.loads(line) for line in (tmp_path / "output").read_text(encoding="utf-8").splitlines()]
+    found = {answer["id"]: answer.get("error", {}).get("code") for answer in answers}
+    assert found == {**({} if modern else {0: None}), 1: None, None: -32600, 1.5: -32600}
+
+
 def test_both_ways_to_start_it_speak_mcp(launcher: Launcher) -> None:
     config = launcher.config(plain_entry("plain"))
     for command in ([GATEWAY], [sys.executable, "-m", "mcp_gateway.main"], [sys.executable, "-m", "mcp_gateway"]):

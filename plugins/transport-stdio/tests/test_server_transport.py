@@ -1,103 +1,15 @@
 import json
-import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
-import anyio
 import pytest
-from mcp_gateway_transport_stdio import server_transport
-from mcp_gateway_transport_stdio.server_transport import CancellableLineReader
 
 SECONDS = 30
-LONG = "ü" * 100_000
-
-
-async def lines_of(descriptor: int) -> list[str]:
-    with anyio.fail_after(SECONDS):
-        return [line async for line in CancellableLineReader(descriptor, 1 << 20)]
-
-
-def piped(text: bytes) -> int:
-    """Return the reading end of a pipe that holds `text` and has no writer any more."""
-    reading, writing = os.pipe()
-    os.write(writing, text)
-    os.close(writing)
-    return reading
-
-
-@pytest.mark.parametrize(
-    "text, expected",
-    [
-        (b"", []),
-        (b"one\ntwo\n", ["one", "two"]),
-        (b"one\ntwo", ["one", "two"]),
-        (b"\n\n", ["", ""]),
-        (b"crlf\r\n", ["crlf"]),
-        (b"nul\x00 \xe2\x80\xa8 inside\n", ["nul\x00 \u2028 inside"]),
-        (b"broken \xff\n", ["broken \ufffd"]),
-    ],
-)
-async def test_a_pipe_is_read_line_by_line(text, expected):
-    reading = piped(text)
-    assert await lines_of(reading) == expected
-    os.close(reading)
-
-
-async def test_lines_that_come_in_pieces_are_put_together():
-    reading, writing = os.pipe()
-    text = f"{LONG}\nshort\n".encode()
-    read: list[str] = []
-    with anyio.fail_after(SECONDS):
-        async with anyio.create_task_group() as tasks:
-
-            async def read_all() -> None:
-                read.extend(await lines_of(reading))
-
-            tasks.start_soon(read_all)
-            for at in range(0, len(text), 4001):
-                await anyio.wait_writable(writing)
-                os.write(writing, text[at : at + 4001])
-                await anyio.lowlevel.checkpoint()
-            os.close(writing)
-    os.close(reading)
-    assert read == [LONG, "short"]
-
-
-async def test_a_plain_file_is_read_too(tmp_path: Path):
-    path = tmp_path / "input"
-    path.write_text(f"one\n{LONG}\nlast", encoding="utf-8")
-    descriptor = os.open(path, os.O_RDONLY)
-    assert await lines_of(descriptor) == ["one", LONG, "last"]
-    os.close(descriptor)
-
-
-async def test_a_reader_that_waits_can_be_cancelled():
-    reading, writing = os.pipe()
-    with anyio.fail_after(SECONDS):
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(lines_of, reading)
-            await anyio.lowlevel.checkpoint()
-            tasks.cancel_scope.cancel()
-    os.write(writing, b"for the next one\n")
-    os.close(writing)
-    assert await lines_of(reading) == ["for the next one"]
-    os.close(reading)
-
-
-async def test_where_it_cannot_be_waited_for_a_thread_reads(monkeypatch):
-    monkeypatch.setattr(server_transport, "CAN_WAIT", False)
-    reading, writing = os.pipe()
-    os.write(writing, b"one\ntwo")
-    os.close(writing)
-    assert await lines_of(reading) == ["one", "two"]
-    os.close(reading)
-
 
 SERVE = """
 import anyio, os, signal, sys
-from mcp_gateway_transport_stdio import server_transport as here
+from mcp_gateway_transport_stdio import server_io
 from mcp_gateway_transport_stdio import mcp_gateway_server_transports
 from mcp_gateway_testkit import reference_server
 
@@ -118,7 +30,7 @@ anyio.run(main)
 """
 
 
-AS_ON_WINDOWS = "\nhere.CAN_WAIT, here.can_poll = False, lambda *_: False\n"
+AS_ON_WINDOWS = "\nserver_io.can_poll = lambda *_: False\n"
 
 
 @pytest.fixture(params=["", AS_ON_WINDOWS], ids=["here", "as on Windows"])
@@ -177,10 +89,12 @@ def reference_server(make=reference_server):
 CALL = '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"%s"}}\n'
 
 
-@pytest.fixture
-def taking():
+@pytest.fixture(params=["", AS_ON_WINDOWS], ids=["here", "as on Windows"])
+def taking(request):
     """Serve by a server that takes calls as bytes."""
-    script = SERVE.replace("\n\n", f"\n{TAKEN}\n", 1).replace("bind({})", 'bind({"GATEWAY_SHUTDOWN_GRACE": "1"})')
+    script = SERVE.replace("\n\n", f"\n{TAKEN}{request.param}\n", 1).replace(
+        "bind({})", 'bind({"GATEWAY_SHUTDOWN_GRACE": "1"})'
+    )
     with subprocess.Popen(
         [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:

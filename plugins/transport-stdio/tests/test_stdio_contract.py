@@ -1,9 +1,9 @@
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, ClassVar, TextIO
+from typing import Any, ClassVar
 
 import anyio
 import pytest
@@ -12,7 +12,6 @@ from mcp.server import Server
 from mcp.shared.message import SessionMessage
 from mcp.types import jsonrpc_message_adapter
 from mcp_gateway_transport_stdio import mcp_gateway_client_transports, mcp_gateway_server_transports
-from mcp_gateway_transport_stdio.server_transport import CancellableLineReader
 
 from mcp_gateway.plugin import ServerTransport
 from mcp_gateway_testkit import ClientTransportContract, ServerTransportContract
@@ -27,45 +26,45 @@ class TestStdioClient(ClientTransportContract):
     }
 
 
-@dataclass
-class WithOutput:
-    """Puts standard output in place when it serves: pytest has its own until then."""
-
-    transport: ServerTransport
-    output: TextIO
-
-    async def serve(self, server: Server[Any], *, ready: Callable[[str], None]) -> None:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(sys, "stdout", self.output)
-            await self.transport.serve(server, ready=ready)
-
-
 class TestStdioServer(ServerTransportContract):
     provider = next(found for found in mcp_gateway_server_transports() if found.name == "stdio")
     many_clients = False
+    ours_in = ours_out = -1
 
     @pytest.fixture
-    def output(self) -> Iterator[TextIO]:
-        """Give this process a standard input that the test writes to, and make an output that it reads."""
-        kept = os.dup(0)
-        theirs_in, self.ours_out = os.pipe()
-        self.ours_in, theirs_out = os.pipe()
-        os.dup2(theirs_in, 0)
-        os.close(theirs_in)
-        with os.fdopen(theirs_out, "w", encoding="utf-8") as output:
-            yield output
-        os.dup2(kept, 0)
-        for descriptor in (kept, self.ours_out, self.ours_in):
-            os.close(descriptor)
-
-    @pytest.fixture
-    async def subject(self, configuration: Mapping[str, object], output: TextIO) -> AsyncIterator[ServerTransport]:
+    async def subject(self, configuration: Mapping[str, object]) -> AsyncIterator[ServerTransport]:
         async with self.provider.bind(configuration).open() as product:
-            yield WithOutput(product, output)
+            yield self.Piped(product, self)
+
+    @dataclass
+    class Piped:
+        """Gives this process other standard streams while it serves."""
+
+        transport: ServerTransport
+        test: "TestStdioServer"
+
+        async def serve(self, server: Server[Any], *, ready: Callable[[str], None]) -> None:
+            kept = os.dup(0), os.dup(1)
+            theirs_in, self.test.ours_out = os.pipe()
+            self.test.ours_in, theirs_out = os.pipe()
+            for theirs, number in ((theirs_in, 0), (theirs_out, 1)):
+                os.dup2(theirs, number)
+                os.close(theirs)
+            try:
+                await self.transport.serve(server, ready=ready)
+            finally:
+                for number, each in enumerate(kept):
+                    os.dup2(each, number)
+                for descriptor in (*kept, self.test.ours_out, self.test.ours_in):
+                    os.close(descriptor)
 
     def reach(self, where: str) -> Transport:
         assert "standard input" in where
         return self._streams()
+
+    async def _read(self) -> bytes:
+        await anyio.wait_readable(self.ours_in)
+        return os.read(self.ours_in, 1 << 20)
 
     @asynccontextmanager
     async def _streams(self) -> AsyncIterator[Any]:
@@ -74,8 +73,12 @@ class TestStdioServer(ServerTransportContract):
 
         async def read() -> None:
             async with send_in:
-                async for line in CancellableLineReader(self.ours_in, 4 << 20):
-                    await send_in.send(SessionMessage(jsonrpc_message_adapter.validate_json(line, by_name=False)))
+                rest = b""
+                while data := await self._read():
+                    *lines, rest = (rest + data).split(b"\n")
+                    for line in lines:
+                        parsed = jsonrpc_message_adapter.validate_json(line, by_name=False)
+                        await send_in.send(SessionMessage(parsed))
 
         async def write() -> None:
             async with receive_out:

@@ -16,8 +16,9 @@ import anyio
 import anyio.lowlevel
 
 from mcp_gateway.plugin import SupportsRawDispatch, replace_lone_surrogates, unwrap_message
+from mcp_gateway_transport_stdio.blocking_files import BlockingReader, BlockingWriter
 from mcp_gateway_transport_stdio.framing import LineSplitter, OversizedLine, encode_oversize_error, to_utf8
-from mcp_gateway_transport_stdio.pipes import grow_pipe
+from mcp_gateway_transport_stdio.pipes import can_poll, grow_pipe
 from mcp_gateway_transport_stdio.server_output import PipeWriter, ServerOutput
 
 FirstAnswerFn = Callable[[bytes], bytes | None]
@@ -229,9 +230,15 @@ async def open_server_io(
     loop = asyncio.get_running_loop()
     pipes = StdioServerProtocol(answer_first, longest)
     with os.fdopen(os.dup(reading), "rb", 0) as incoming, os.fdopen(os.dup(writing), "wb", 0) as outgoing:
-        grow_pipe(outgoing.fileno(), _ROOM)
-        await loop.connect_write_pipe(lambda: pipes.output, outgoing)
-        await loop.connect_read_pipe(lambda: pipes, incoming)
+        if can_poll(writing):
+            grow_pipe(outgoing.fileno(), _ROOM)
+            await loop.connect_write_pipe(lambda: pipes.output, outgoing)
+        else:
+            BlockingWriter(writing, pipes.output)
+        if can_poll(reading):
+            await loop.connect_read_pipe(lambda: pipes, incoming)
+        else:
+            BlockingReader(reading, pipes)
         try:
             yield pipes
         finally:

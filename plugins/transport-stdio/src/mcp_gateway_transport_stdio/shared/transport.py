@@ -74,7 +74,7 @@ class _Windows:
                 protocol.output.write_message(_greet(pid=os.getpid()))
                 with self._open_pipe() as pipe:
                     protocol.set_server(pipe)
-                    await run_server(self.server, protocol, protocol, self.options.grace)
+                    await run_server(self.server, protocol, self.options.grace)
             else:
                 protocol.output.write_message(_greet(refused=_FULL.format(self.options.max_windows)))
         finally:
