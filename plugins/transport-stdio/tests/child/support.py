@@ -24,6 +24,11 @@ for line in sys.stdin.buffer:
         sys.exit(3)
     if method == "silence" or "id" not in message:
         continue
+    if method == "leave":
+        if os.fork() == 0:
+            time.sleep(600)
+        write(json.dumps({"jsonrpc": "2.0", "id": message["id"], "result": params}).encode() + b"\\n")
+        os._exit(3)
     if method == "deaf":
         time.sleep(60)
     if method == "write":

@@ -10,6 +10,7 @@ from pathlib import Path
 import anyio
 import anyio.lowlevel
 import pytest
+from mcp_gateway_transport_stdio.child import process
 from mcp_gateway_transport_stdio.child.channel import ChildChannel
 from mcp_gateway_transport_stdio.child.process import open_child
 from mcp_gateway_transport_stdio.child.stray_output import StrayOutput
@@ -163,6 +164,27 @@ async def test_what_was_written_is_heard_also_when_the_end_is_known_before():
         assert await handler.outcome() == (RESPONSE % 1).strip()
         assert listener.heard == [NOTIFICATION, 1]
         assert listener.closings == 1
+
+
+async def test_a_process_that_ends_is_missed_though_its_own_child_holds_the_pipes_open():
+    async with open_listener() as listener:
+        await listener.ask()
+        held, last = listener.begin("silence", request_id=2), listener.begin("leave", request_id=3)
+        assert b'"id": 3' in await last.outcome()
+        with pytest.raises(ConnectionDropped):
+            await held.outcome()
+        await listener.channel._child._process.exited.wait()
+    assert listener.closings == 1
+    assert listener.channel.exit_status == 3
+
+
+async def test_a_program_may_leave_its_place_to_the_server_that_it_starts(monkeypatch):
+    monkeypatch.setattr(process, "_STATUS_SECONDS", 0)
+    async with open_listener(server=f"import os\nif os.fork(): os._exit(0)\n{SERVER}") as listener:
+        await listener.channel._child._process.exited.wait()
+        for number in range(9):
+            await listener.ask(request_id=number)
+        assert listener.closings == 0
 
 
 async def test_a_request_to_a_process_that_has_ended_was_not_sent_and_that_is_told_later():

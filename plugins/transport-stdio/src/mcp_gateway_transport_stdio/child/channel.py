@@ -45,7 +45,7 @@ class ChildChannel:
         self._on_message: Callable[[bytes], None] = lambda _: None
         self._on_close: Callable[[], None] | None = None
         self._child: ChildProcess
-        self._is_unfinished = self._has_answered = False
+        self._is_unfinished = self.has_answered = False
         self._foreign_id: int | None = None
         self._first_request = b""
         # The id of an oversized response whose request has failed already.
@@ -135,7 +135,7 @@ class ChildChannel:
         request_id = None if self._is_unfinished else match_response(line)
         handler = None if request_id is None else self._pending.pop(request_id, None)
         if handler is not None:
-            self._has_answered = True
+            self.has_answered = True
             handler.on_response(to_utf8(line))
         elif line:
             self._on_other_line(line)
@@ -151,7 +151,7 @@ class ChildChannel:
         message = parse_message(line)
         if message is None:
             self._stray_output.on_line(line)
-        if not self._has_answered:
+        if not self.has_answered:
             self._check_program(message)
         if message is None or self._child.closed:
             return
@@ -159,7 +159,7 @@ class ChildChannel:
         if handler is None:
             self._on_message(message.content)
         else:
-            self._has_answered = True
+            self.has_answered = True
             handler.on_response(message.content)
 
     def _check_program(self, message: Message | None) -> None:
@@ -233,7 +233,7 @@ class ChildChannel:
 
     def on_abandonment(self) -> None:
         """Take what stands in an unfinished line for stray output."""
-        self._is_unfinished = self._has_answered = True
+        self._is_unfinished = self.has_answered = True
         self.lines.flush()
 
     def on_end(self) -> None:

@@ -11,50 +11,31 @@ import select
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, suppress
 from itertools import chain
-from typing import Protocol, cast
+from typing import cast
 
 import anyio
 
 from mcp_gateway.plugin import to_line
+from mcp_gateway_transport_stdio.child.listener import ChildListener
 from mcp_gateway_transport_stdio.child.supervised_process import (
     ChildCommand,
     SupervisedProcess,
     Supervisor,
     open_process,
 )
-from mcp_gateway_transport_stdio.framing import LineSplitter
 from mcp_gateway_transport_stdio.pipes import grow_pipe
 
 _TURN_SECONDS = 0.005
 """How long received data is processed at once, and how long the pause for other tasks is."""
 
 _STATUS_SECONDS = 0.3
-"""How long the exit of a process may take after the end of its output."""
+"""How long the exit of a process may take after the end of its output, and that after the exit."""
 
 _DONE = object()
 
 _PIECE = 64 << 10
 _ROOM = 256 << 10
 """The size of the pipe's buffer in bytes: as much as is read at once. Linux allows a user 64 MiB in all."""
-
-
-class ChildListener(Protocol):
-    """Hears of the pipes of a child."""
-
-    lines: LineSplitter
-    """It is fed all that the child writes."""
-
-    def on_writable(self) -> None:
-        """Handle that the child reads again."""
-        ...
-
-    def on_eof(self) -> None:
-        """Handle the end of the output: lines stay unfinished."""
-        ...
-
-    def on_end(self) -> None:
-        """Handle the end of the session, once."""
-        ...
 
 
 class ChildProcess(asyncio.Protocol):
@@ -82,7 +63,7 @@ class ChildProcess(asyncio.Protocol):
     async def connect(self) -> None:
         """Connect the pipes to the event loop."""
         loop = self._loop
-        self._process.owns_pipes = False
+        self._process.owns_pipes, self._process.on_exit = False, self._on_exit
         grow_pipe(self._process.stdout.fileno(), _ROOM)
         if hasattr(select, "poll"):
             # The event loop reports a broken pipe with a delay, in which written data might be lost unnoticed.
@@ -138,6 +119,20 @@ class ChildProcess(asyncio.Protocol):
         The end of a child's input may be heard of before its last output.
         """
         self._finish(self._read_rest())
+
+    def _on_exit(self) -> None:
+        """End the session if others hold the output open.
+
+        A program that exits before its first answer may have been the launcher of the server.
+        """
+        if self._listener.has_answered:
+            self._loop.call_later(_STATUS_SECONDS, self._finish_exited)
+
+    def _finish_exited(self) -> None:
+        if not self.closed and (self._is_busy or self._is_held):
+            self._loop.call_later(_STATUS_SECONDS, self._finish_exited)
+        else:
+            self._finish(self._read_rest())
 
     def _finish(self, rest: Iterable[bytes]) -> None:
         """Process all that has come, then end the session."""

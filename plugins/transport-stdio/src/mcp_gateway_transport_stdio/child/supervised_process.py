@@ -13,7 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -143,6 +143,8 @@ class SupervisedProcess(asyncio.Protocol):
     started: anyio.Event = field(default_factory=anyio.Event)
     error: Exception | None = None
     """Why it has not started."""
+    on_exit: Callable[[], None] = lambda: None
+    """Called when it has exited by itself, whatever it has left behind."""
     _transport: asyncio.Transport | None = None
     _received: bytes = b""
 
@@ -178,6 +180,7 @@ class SupervisedProcess(asyncio.Protocol):
             case {"status": int(status)}:
                 self.status = status
                 self.exited.set()
+                self.on_exit()
             case {"gone": True}:
                 self.gone.set()
 
