@@ -72,6 +72,16 @@ def test_the_end_of_standard_input_ends_the_gateway_and_its_children(launcher: L
     assert not is_alive(child)
 
 
+def test_a_client_that_has_closed_what_it_reads_from_ends_the_gateway(launcher: Launcher, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    gateway = launcher.start([GATEWAY], launcher.environment(launcher.config(plain_entry("plain", log))))
+    child = child_of(log)
+    assert gateway.popen.stdout is not None
+    gateway.popen.stdout.close()
+    assert gateway.popen.wait(WAIT_SECONDS) == 0
+    assert not is_alive(child)
+
+
 def test_a_child_that_ignores_the_end_of_its_input_is_ended_all_the_same(launcher: Launcher, tmp_path: Path) -> None:
     log = tmp_path / "pid"
     stubborn = f"import os, time; open({str(log)!r}, 'w').write(str(os.getpid())); time.sleep(600)"

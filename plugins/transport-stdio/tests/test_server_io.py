@@ -270,6 +270,24 @@ async def test_all_in_flight_is_abandoned_when_the_client_closes_its_output():
     assert gateway.abandoned == [1]
 
 
+async def test_a_client_that_closes_its_output_has_left_though_its_input_stays_open():
+    async with serve_client(Gateway()) as client:
+        await client.write(CALL)
+        client.close_output()
+        assert [line async for line in client.pipes] == []
+
+
+async def test_what_a_client_does_not_read_to_the_end_is_told_of(caplog):
+    gateway = Gateway()
+    async with serve_client(gateway) as client:
+        await client.write(CALL)
+        gateway.writers[0].finish(RawResponse(b"x" * 4_000_000))
+        await client.pipes.output.drain(0.01)
+        (record,) = caplog.records
+        assert (record.message, record.bytes > 1_000_000) == ("responses not read", True)
+        assert len(await client.read()) == 4_000_000
+
+
 async def test_a_client_that_does_not_read_is_congested_until_it_does():
     gateway = Gateway()
     async with serve_client(gateway) as client:

@@ -190,9 +190,14 @@ class StdioServerProtocol(asyncio.Protocol):
         """Do nothing: writes are not buffered here."""
 
     def _on_output_change(self) -> None:
-        """Read on if the client reads; abandon what it will not hear."""
+        """Read on if the client reads; otherwise it has left.
+
+        The other pipe may stay open: processes that the client has started can have inherited it.
+        """
         if not self.output.is_open:
             self.abandon()
+            if self._reading is not None:
+                self._reading.close()
         self._adjust_reading()
 
     # -- the end

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import cast
 
 import anyio
 
 from mcp_gateway.plugin import RawResponse, to_line
+
+log = logging.getLogger(__name__)
 
 # asyncio tells when its buffer is short, not when it is empty.
 _LOOK_SECONDS = 0.02
@@ -90,6 +93,8 @@ class ServerOutput(asyncio.BaseProtocol):
         with anyio.move_on_after(seconds):
             while self.is_open and self._unread_bytes():  # noqa: ASYNC110  # no event
                 await anyio.sleep(_LOOK_SECONDS)
+        if unread := self._unread_bytes():
+            log.warning("responses not read", extra={"bytes": unread, "reason": "the client does not read them"})
 
     def close(self) -> None:
         """Close the pipe, once all is written."""
