@@ -20,7 +20,6 @@ from mcp_gateway_transport_stdio.framing import (
     LineSplitter,
     OversizedLine,
     encode_error,
-    to_utf8,
 )
 
 log = logging.getLogger(__name__)
@@ -136,7 +135,7 @@ class ChildChannel:
         handler = None if request_id is None else self._pending.pop(request_id, None)
         if handler is not None:
             self.has_answered = True
-            handler.on_response(to_utf8(line))
+            handler.on_response(line)
         elif line:
             self._on_other_line(line)
 

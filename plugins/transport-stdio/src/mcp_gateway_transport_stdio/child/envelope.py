@@ -1,7 +1,8 @@
 """Envelopes of the lines of a server: which message a line is.
 
 A line is looked into no further than that: what is in a message is for those who need it. NaN, Infinity and numbers of
-any length pass, as do halves of surrogate pairs and control characters in a text; who cannot parse them says so.
+any length pass, as do halves of surrogate pairs, control characters and bytes that are no UTF-8 in a text; who cannot
+parse them says so.
 """
 
 from __future__ import annotations
@@ -68,14 +69,13 @@ def parse_message(line: bytes) -> Message | None:
         line = line[1:-1].strip()
     if not (line.startswith(b"{") and line.endswith(b"}")):
         return None
-    content = to_utf8(line)
     try:
-        members: _Members | None = _members.decode(content)
+        members: _Members | None = _members.decode(line)
     except DecodeError:
-        members = _decode_leniently(content)
+        members = _decode_leniently(to_utf8(line))
     except RecursionError:
-        members = _decode_ends(content)
-    return None if members is None else _message(content, members)
+        members = _decode_ends(line)
+    return None if members is None else _message(line, members)
 
 
 def split_batch(line: bytes) -> list[bytes]:
