@@ -82,6 +82,22 @@ ROWS = {
     "moved": rows("moved", MOVED),
     "closed": rows("closed", CLOSED),
 }
+NOTIFIED = {
+    name.replace(" ", "-").lower(): Answer(name, body, kind, to_notifications=True)
+    for name, body, kind in (
+        ("200 OK", "", "text/plain"),
+        ("200 null", "null", "application/json"),
+        ("200 events", ": nothing\n\n", "text/event-stream"),
+        ("202 Accepted", "Accepted", "text/plain"),
+        ("204 No Content", "", "text/plain"),
+        ("400 Bad Request", NAMELESS, "application/json"),
+        ("401 Unauthorized", "no", "text/plain"),
+        ("404 Not Found", "<h1>no</h1>", "text/html"),
+        ("405 Method Not Allowed", "", "text/plain"),
+        ("500 Internal Server Error", "no", "text/plain"),
+    )
+}
+NOTIFIED["cut"] = Answer(is_cut="head", to_notifications=True)
 ERAS = ("handshake", "modern")
 Call = Callable[[str, str], str]
 
@@ -188,6 +204,16 @@ def test_a_connection_that_was_closed_before_the_call_makes_no_difference(
     call_tool, counter = call
     assert call_tool(server, "pay") == ""
     assert counter.made(server, "pay") == 2
+
+
+@pytest.mark.parametrize("era", ERAS)
+def test_whatever_a_server_answers_to_notifications_it_is_served(launcher: Launcher, era: str) -> None:
+    with counting(NOTIFIED) as counter:
+        config = launcher.config(*({"name": name, "url": counter.url(f"{name}-handshake")} for name in NOTIFIED))
+        client = HttpClient(launcher.start_http(config).url, modern=era == "modern")
+        results = {name: client.call(f"{name}__pay")["result"] for name in NOTIFIED}
+        assert {name: result for name, result in results.items() if result.get("isError")} == {}
+        assert {name: counter.made(f"{name}-handshake", "pay") for name in NOTIFIED} == dict.fromkeys(NOTIFIED, 1)
 
 
 @pytest.mark.parametrize("era", ERAS)

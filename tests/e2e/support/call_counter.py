@@ -31,7 +31,8 @@ class Answer:
     """What comes first: interim responses, and a response; without a status the right one.
 
     `is_cut` closes the connection where the response would begin, in the middle of its body, or after it.
-    With `forgets` the session is unknown from then on.
+    With `forgets` the session is unknown from then on. With `to_notifications` it comes for each notification, and
+    calls are answered as they should be.
     """
 
     status: str = ""
@@ -41,6 +42,7 @@ class Answer:
     headers: tuple[str, ...] = ()
     is_cut: str = ""
     forgets: bool = False
+    to_notifications: bool = False
 
 
 @dataclass
@@ -80,15 +82,21 @@ class Counter:
                 tool = message["params"]["name"]
                 self.calls.append((name, tool))
                 self.states.append(message["params"].get("requestState"))
-                if tool != "warm" and self.calls.count((name, tool)) == 1 and not is_target:
+                is_wrong = tool != "warm" and not self._row(name).to_notifications and not is_target
+                if is_wrong and self.calls.count((name, tool)) == 1:
                     wrong = self._wrong(name, id_)
                     if wrong.forgets and session is not None:
                         self._lost.add(session)
                     return wrong, self._right(method, id_, modern=modern), []
+            if id_ is None and self._row(name).to_notifications:
+                return self._wrong(name, id_), None, []
         return Answer(), self._right(method, id_, modern=modern), more
 
+    def _row(self, name: str) -> Answer:
+        return self.answers.get(name.rpartition("-")[0], Answer())
+
     def _wrong(self, name: str, id_: Any) -> Answer:
-        answer = self.answers[name.rpartition("-")[0]]
+        answer = self._row(name)
         body = json.loads(json.dumps(answer.body).replace('"ID"', json.dumps(id_))) if id_ else answer.body
         headers = tuple(line.replace("TARGET", f"/{name}/target").replace("SOON", _soon()) for line in answer.headers)
         written = body if isinstance(body, str) else json.dumps(body)

@@ -16,7 +16,7 @@ from mcp_gateway.client.connection import Connection
 from mcp_gateway.client.errors import status_of_rejection
 from mcp_gateway.loops.chain import HEADER, META_KEY, refusal_of
 from mcp_gateway.loops.errors import GatewayLoop
-from mcp_gateway.plugin import RequestNotSent, ServerUnavailable
+from mcp_gateway.plugin import ConnectionDropped, RequestNotSent, ServerUnavailable
 from mcp_gateway.protocol.client_channel import Json
 from mcp_gateway.protocol.envelope import encode_notification
 from mcp_gateway.protocol.implementation import IMPLEMENTATION
@@ -194,5 +194,7 @@ async def _initialize(connection: Connection) -> None:
     if version not in HANDSHAKE_PROTOCOL_VERSIONS:
         raise MCPError(types.INVALID_REQUEST, f"the server speaks protocol version {version!r}, unknown here")
     headers = {MCP_PROTOCOL_VERSION_HEADER: version}
-    await connection.channel.send(encode_notification("notifications/initialized", None), headers)
+    # Some servers refuse all notifications, and serve all the same; what else is wrong the next request will say.
+    with suppress(MCPError, ConnectionDropped):
+        await connection.channel.send(encode_notification("notifications/initialized", None), headers)
     connection.set_version(version, result)
