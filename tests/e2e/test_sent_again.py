@@ -12,8 +12,15 @@ from .support.call_counter import Answer, Counter, counting
 from .support.gateways import Launcher, free_port, until
 from .support.raw_clients import HttpClient, Json
 
+JSON = "application/json"
 UNKNOWN: Json = {"jsonrpc": "2.0", "id": "ID", "error": {"code": -32001, "message": "Session not found"}}
 NAMELESS: Json = {**UNKNOWN, "id": None}
+
+
+def rpc_error(code: int, message: str) -> Json:
+    return {"jsonrpc": "2.0", "id": "ID", "error": {"code": code, "message": message}}
+
+
 FORGOTTEN = {
     "text": Answer("400 Bad Request", "Invalid or missing session ID", forgets=True),
     "error": Answer("400 Bad Request", {"error": "No active session"}, "application/json", forgets=True),
@@ -26,6 +33,11 @@ FORGOTTEN = {
     "rpc event": Answer("400 Bad Request", NAMELESS, "text/event-stream", forgets=True),
     "200": Answer("200 OK", UNKNOWN, "application/json", forgets=True),
     "200 nameless": Answer("200 OK", NAMELESS, "application/json", forgets=True),
+    "200 -32600": Answer(
+        "200 OK", rpc_error(-32600, "Unknown session id; client should reinitialize"), JSON, forgets=True
+    ),
+    "200 -32000": Answer("200 OK", rpc_error(-32000, "Bad Request: No valid session ID provided"), JSON, forgets=True),
+    "422": Answer("422 Unprocessable Entity", "Unexpected message, expect initialize request", forgets=True),
     "200 event": Answer("200 OK", NAMELESS, "text/event-stream", forgets=True),
 }
 RIGHT = {

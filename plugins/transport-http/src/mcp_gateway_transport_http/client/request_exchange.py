@@ -25,7 +25,6 @@ from mcp_gateway_transport_http.client.responses.messages import (
     strip_mark,
 )
 from mcp_gateway_transport_http.client.responses.refusals import (
-    SESSION_CODE,
     foreign_answer,
     no_message,
     own_error,
@@ -34,7 +33,6 @@ from mcp_gateway_transport_http.client.responses.refusals import (
     status_line,
     wrong_kind,
 )
-from mcp_gateway_transport_http.client.responses.session_loss import MAX_WORDS
 from mcp_gateway_transport_http.client.responses.sse import SseParser
 
 if TYPE_CHECKING:
@@ -173,11 +171,9 @@ class RequestExchange(Exchange):
             self._timer = asyncio.get_running_loop().call_later(_DRAIN_SECONDS, self.close)
         if handler is None:
             return
-        if self._session_id is not None and SESSION_CODE in message[:MAX_WORDS]:
-            lost = session_loss_of(message, self._session_id)
-            if lost is not None:
-                handler.on_failure(lost.error)
-                return
+        if self._session_id is not None and (lost := session_loss_of(message, self._session_id)) is not None:
+            handler.on_failure(lost.error)
+            return
         session = self.link.session
         if session.id is not None and not session.version and self._is_initialize():
             session.open(session.id, negotiated_version(message))

@@ -71,6 +71,14 @@ UNKNOWN = [
     "No MCP session",
     "no such session: abc-XYZ",
     "Session cannot be found",
+    "Unexpected message, expect initialize request",
+    "expect initialized request",
+    "Expected an initialize request",
+    "Client must initialize first",
+    "client should reinitialize",
+    "Received request before initialization was complete",
+    'method "tools/call" is invalid during session initialization',
+    "Client is not yet initialized",
 ]
 
 OTHER = [
@@ -99,6 +107,10 @@ OTHER = [
     "",
     "obsession not found",
     "file not found in session",
+    "database not initialized",
+    "Cannot access 'tools' before initialization",
+    "you must initialize the project first",
+    "expected an initial request",
 ]
 
 

@@ -22,8 +22,8 @@ from mcp_gateway_transport_http.client.responses.sse import SseParser
 
 Json = dict[str, Any]
 
-SESSION_CODE = b"-32001"
-"""The JSON-RPC error code of SDKs for an unknown session, sent by some of them with HTTP status 200."""
+_SESSION_CODES = frozenset({-32000, -32001, -32600})
+"""The JSON-RPC error codes of SDKs for a session that is missing or unknown, which come with HTTP status 200, too."""
 
 _OF_A_REQUEST = frozenset({-32602, -32601})
 """Invalid params and unknown methods: if their text mentions sessions, it means the request."""
@@ -71,15 +71,16 @@ def refusal_of(head: ResponseHead, body: bytes, session_id: str | None) -> Refus
 
 def session_loss_of(message: bytes, session_id: str | None) -> Refusal | None:
     """Return the error of a message that reports a lost session."""
-    if session_id is None or len(message) > MAX_WORDS or SESSION_CODE not in message:
+    if session_id is None or len(message) > MAX_WORDS or b'"error"' not in message:
         return None
     envelope = rpc_error(message)
-    if envelope is None or envelope["error"]["code"] != int(SESSION_CODE):
+    if envelope is None or envelope["error"]["code"] not in _SESSION_CODES:
         return None
     words = envelope["error"]["message"].encode(errors="replace")
     if not is_session_unknown(HTTPStatus.OK, words, session_id):
         return None
-    return Refusal(TransportFault.SESSION_LOST, f"error {SESSION_CODE.decode()}", {"status": int(HTTPStatus.OK)})
+    code = envelope["error"]["code"]
+    return Refusal(TransportFault.SESSION_LOST, f"error {code}", {"status": int(HTTPStatus.OK)})
 
 
 def wrong_kind(content_type: str) -> Refusal:

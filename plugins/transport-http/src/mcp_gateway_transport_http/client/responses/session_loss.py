@@ -17,9 +17,13 @@ _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _APOSTROPHE = re.compile(r"(?<=n)['\u2019](?=t\b)")
 _CLAUSE = re.compile(r"[\n\r\[\]{}();!?]|[.,](?=\s|\"|$)|\"\s*[:,]")
 _TOKEN = re.compile(r"[^\W_]+|:")
-_NO_SERVER = re.compile(
-    r"\b(?:server|transport|connection) (?:is |was |has )?(?:not|never) (?:yet |been )?initiali[sz]ed\b"
+_NOT_INITIALIZED = re.compile(
+    r"\b(?:server|transport|connection|client) (?:is |was |has )?(?:not|never) (?:yet |been ){0,2}initiali[sz]ed\b"
+    r"|\bexpect(?:s|ed|ing)? (?:an? )?initiali[sz]ed? request\b"
+    r"|\bclient (?:must|should|needs to) (?:first )?(?:re-?)?initiali[sz]e\b"
+    r"|\brequest before initiali[sz]|\bduring session initiali[sz]ation\b"
 )
+"""Words of a server that takes a client for one that has not initialized."""
 
 
 def _words(text: str) -> frozenset[str]:
@@ -59,7 +63,7 @@ def is_session_unknown(status: int, words: bytes, session_id: str) -> bool:
         return True
     text = words[:MAX_WORDS].decode(errors="replace").replace(session_id, " ")
     text = _APOSTROPHE.sub("", _CAMEL.sub(" ", _TAG.sub("\n", text))).lower()
-    return _NO_SERVER.search(text) is not None or any(map(_speaks_of_loss, _clauses(text)))
+    return _NOT_INITIALIZED.search(text) is not None or any(map(_speaks_of_loss, _clauses(text)))
 
 
 def _clauses(text: str) -> Iterator[list[str]]:
