@@ -252,3 +252,33 @@ def test_what_a_modern_server_wants_to_be_asked_again_is_not_begun_again(launche
         before = len(counter.states)
         assert not client.call("asks__pay")["result"].get("isError")
         assert counter.states[before:] == [None, "half done"]
+
+
+NOTHING_ASKED: dict[str, Json] = {
+    "neither": {},
+    "nulls": {"inputRequests": None, "requestState": None},
+    "no-request": {"inputRequests": {}},
+    "list": {"inputRequests": ["elicitation/create"], "requestState": "half done"},
+    "text": {"inputRequests": {"name": "elicitation/create"}},
+}
+
+
+@pytest.mark.parametrize("theirs", ERAS)
+def test_what_a_server_wants_to_be_asked_again_without_a_question_runs_once(launcher: Launcher, theirs: str) -> None:
+    rows = {
+        name: Answer(
+            "200 OK",
+            {"jsonrpc": "2.0", "id": "ID", "result": {"content": [], "resultType": "input_required", **asked}},
+            JSON,
+        )
+        for name, asked in NOTHING_ASKED.items()
+    }
+    with counting(rows) as counter:
+        config = launcher.config(*({"name": name, "url": counter.url(f"{name}-{theirs}")} for name in rows))
+        client = HttpClient(launcher.start_http(config).url, modern=False)
+        for name in rows:
+            result = client.call(f"{name}__pay")["result"]
+            # The word means nothing to servers of the handshake era: whatever it says, that is their result.
+            assert bool(result.get("isError")) == (theirs == "modern"), result
+            assert (f"server '{name}'" in str(result)) == (theirs == "modern")
+            assert counter.made(f"{name}-{theirs}", "pay") == 1

@@ -69,7 +69,7 @@ class EraBridge:
     ) -> Fields:
         """Send the request of a client that can be asked."""
         result = await self._send(session_key, request, caller, channel, retry)
-        if not is_input_required(result):
+        if not is_input_required(result) or not self.pool.is_known_modern(session_key.spec):
             return result
         return await self._answer_requests(session_key, request, result, caller, channel)
 
@@ -158,16 +158,15 @@ async def _ask_client(server: str, result: Fields, capabilities: Mapping[str, An
     These are `inputResponses` and `requestState`, as the modern server expects them in the repeated request.
 
     Raises:
-        NotAnswered: the client did not declare the capability, timed out, or answered with
-            an error.
+        NotAnswered: the server asks for nothing, or the client did not declare the capability, timed out, or answered
+            with an error.
 
     """
-    requests, ask = decode_member(result, "inputRequests"), channel.ask
+    ask = channel.ask
     if ask is None:
         raise AssertionError  # only clients that can be asked come here
     given: Json = {}
-    for key, request in requests.items() if isinstance(requests, dict) else ():
-        method, params = str(request.get("method")), dict(request.get("params") or {})
+    for key, method, params in _input_requests(server, result):
         if not can_answer(capabilities, method, params):
             raise NotAnswered(f"server {server!r} asks for {method}, which the client did not declare that it can do")
         if params.get("mode") == "url":
@@ -184,6 +183,20 @@ async def _ask_client(server: str, result: Fields, capabilities: Mapping[str, An
         await anyio.sleep(_PAUSE_SECONDS)  # there is no input request: the server only wants the request to be repeated
     again: Fields = {"inputResponses": encode_raw(given)} if given else {}
     return {**again, "requestState": result["requestState"]} if "requestState" in result else again
+
+
+def _input_requests(server: str, result: Fields) -> list[tuple[str, str, Json]]:
+    """Return the key, method and params of each input request.
+
+    There may be none if the server only wants the request to be repeated with its `requestState`.
+    """
+    requests = decode_member(result, "inputRequests") or {}
+    if not isinstance(requests, dict) or not all(isinstance(request, dict) for request in requests.values()):
+        raise NotAnswered(f"server {server!r} asks for input by what are no requests")
+    if not requests and decode_member(result, "requestState") is None:
+        raise NotAnswered(f"server {server!r} wants input, but says neither which nor how to go on")
+    given = ((key, request.get("method"), request.get("params")) for key, request in requests.items())
+    return [(key, str(method), dict(params) if isinstance(params, dict) else {}) for key, method, params in given]
 
 
 def input_required_from_error(error: MCPError, capabilities: Mapping[str, Any]) -> Fields:
