@@ -227,6 +227,18 @@ IDS = [
         sdk="same - error",
         decision="it is the answer if no other comes",
     ),
+    answer(
+        "error of id null alone",
+        '{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"alone"}}',
+        expected=Error(-32700, "alone"),
+        sdk="waits waits error",
+    ),
+    answer(
+        "error without id",
+        '{"jsonrpc":"2.0","error":{"code":-32000,"message":"alone"}}',
+        expected=Error(-32000, "alone"),
+        sdk="waits error error",
+    ),
     stream("answer twice", PLAIN, WRONG % "<id>"),
     stream("stale answer of an abandoned request", WRONG % "<held>", PLAIN, sdk="same - else"),
 ]

@@ -61,6 +61,27 @@ async def test_of_an_abandoned_request_nothing_more_is_heard_but_its_response_be
     assert (handler.responses, handler.failures) == ([], [])
 
 
+UNNAMED = b'{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"Parse error"}}'
+
+
+async def test_an_error_without_an_id_is_the_answer_if_no_other_comes():
+    async with open_listener() as listener:
+        assert await listener.begin_write(UNNAMED + b"\n").outcome() == UNNAMED
+        late = listener.begin_write(UNNAMED + b"\n", request_id=2, answers=True)
+        assert b'"id": 2' in await late.outcome()
+
+
+async def test_an_error_without_an_id_that_may_answer_something_else_is_no_answer():
+    async with open_listener() as listener:
+        await listener.channel.send(NOTIFICATION, {})
+        listener.begin_write(UNNAMED + b"\n")
+        await listener.ask(request_id=2)
+        listener.begin("silence", request_id=3)
+        listener.begin_write(UNNAMED + b"\n", request_id=4)
+        await listener.ask(request_id=5)
+        assert listener.messages == [UNNAMED, UNNAMED]
+
+
 # -- order
 
 

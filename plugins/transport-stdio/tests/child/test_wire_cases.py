@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pytest
-from mcp_gateway_transport_stdio.child.envelope import match_response, parse_message
+from mcp_gateway_transport_stdio.child.envelope import Message, match_response, parse_message
 
 from mcp_gateway.plugin import ConnectionDropped
 
@@ -182,4 +182,4 @@ async def test_a_last_line_that_is_cut_is_no_response(line):
 )
 def test_the_usual_responses_are_known_without_parsing(line, request_id):
     assert match_response(line) == request_id
-    assert request_id is None or parse_message(line) == (line, request_id)
+    assert request_id is None or parse_message(line) == Message(line, request_id)

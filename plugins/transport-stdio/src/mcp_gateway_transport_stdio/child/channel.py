@@ -24,6 +24,9 @@ from mcp_gateway_transport_stdio.framing import (
 
 log = logging.getLogger(__name__)
 
+_UNNAMED_SECONDS = 1.0
+"""How long an error without an id waits for the answer that may follow."""
+
 
 class ChildChannel:
     """A `ServerChannel` to a child process.
@@ -47,6 +50,8 @@ class ChildChannel:
         self._is_unfinished = self.has_answered = False
         self._foreign_id: int | None = None
         self._first_request = b""
+        # Requests since the last answer; other messages count twice, as an error without an id may be about them.
+        self._unanswered = 0
         # The id of an oversized response whose request has failed already.
         self._failed_id: bytes | None = None
         self._end: ServerUnavailable = ConnectionDropped("it closed the connection")
@@ -83,6 +88,7 @@ class ChildChannel:
     ) -> Callable[[], None]:
         """Send a request; see `ServerChannel`."""
         self._first_request = self._first_request or message
+        self._unanswered += 1
         if self._child.is_congested:
             return self._put_request(message, request_id, handler)
         try:
@@ -105,6 +111,7 @@ class ChildChannel:
 
     async def send(self, message: bytes, headers: Mapping[str, str]) -> None:  # noqa: ARG002
         """Send a notification or a response; see `ServerChannel`."""
+        self._unanswered += 2
         if not self._child.is_congested:
             try:
                 self._child.write(message)
@@ -134,7 +141,7 @@ class ChildChannel:
         request_id = None if self._is_unfinished else match_response(line)
         handler = None if request_id is None else self._pending.pop(request_id, None)
         if handler is not None:
-            self.has_answered = True
+            self.has_answered, self._unanswered = True, 0
             handler.on_response(line)
         elif line:
             self._on_other_line(line)
@@ -155,11 +162,22 @@ class ChildChannel:
         if message is None or self._child.closed:
             return
         handler = None if message.answered_id is None else self._pending.pop(message.answered_id, None)
-        if handler is None:
-            self._on_message(message.content)
-        else:
-            self.has_answered = True
+        if handler is not None:
+            self.has_answered, self._unanswered = True, 0
             handler.on_response(message.content)
+        elif message.is_unnamed_error and self._unanswered == 1 and self._pending:
+            answer = partial(self._answer_unnamed, max(self._pending), message.content)
+            asyncio.get_running_loop().call_later(_UNNAMED_SECONDS, answer)
+        else:
+            self._on_message(message.content)
+
+    def _answer_unnamed(self, request_id: int, error: bytes) -> None:
+        """Take an error without an id for the answer, unless that came."""
+        if (handler := self._pending.pop(request_id, None)) is None:
+            self._on_message(error)
+        else:
+            self._unanswered = 0
+            handler.on_response(error)
 
     def _check_program(self, message: Message | None) -> None:
         """End the session if the program cannot be an MCP server."""

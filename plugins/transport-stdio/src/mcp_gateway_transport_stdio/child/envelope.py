@@ -31,6 +31,8 @@ class Message(NamedTuple):
 
     content: bytes
     answered_id: int | None
+    is_unnamed_error: bool = False
+    """Whether it is an error that does not say which request it answers."""
 
 
 class _Members(Struct):
@@ -108,8 +110,9 @@ def _message(content: bytes, members: _Members) -> Message | None:
         # Programs log JSON with a method, too.
         return Message(content, None) if is_declared and bytes(members.method)[:1] == b'"' else None
     has_outcome = members.result is not UNSET or members.error is not UNSET
-    if members.id is UNSET:
-        return Message(content, None) if is_declared and has_outcome else None
+    if members.id is UNSET or bytes(members.id) == b"null":
+        is_error = members.error is not UNSET and bytes(members.error) != b"null"
+        return Message(content, None, is_error) if is_declared and has_outcome else None
     return Message(content, read_own_id(bytes(members.id))) if is_declared or has_outcome else None
 
 
