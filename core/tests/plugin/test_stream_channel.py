@@ -72,6 +72,16 @@ async def test_a_request_is_written_and_its_response_is_handed_over():
         assert (len(wire.handler.responses), wire.messages[0]["result"]) == (1, {"second": 1})
 
 
+async def test_what_is_still_written_of_a_request_after_its_response_is_given_up():
+    async with open_wire(room=0) as wire:
+        wire.channel.request(REQUEST, 1, {}, wire.handler)
+        await until(lambda: wire.write.statistics().tasks_waiting_send)
+        await wire.respond()
+        await until(lambda: wire.handler.responses)
+        await until(lambda: not wire.write.statistics().tasks_waiting_send)
+        assert wire.handler.failures == []
+
+
 @pytest.mark.parametrize("request_id", [1, "1", "1.0", "1e0"])
 async def test_the_id_of_a_response_may_be_a_text(request_id):
     async with open_wire() as wire:

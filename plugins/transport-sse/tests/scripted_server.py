@@ -54,6 +54,7 @@ class Server:
     bodies: list[bytes] = field(default_factory=list)
     streams: list[asyncio.StreamWriter] = field(default_factory=list)
     asked: anyio.Event = field(default_factory=anyio.Event)
+    on_hang_up: Callable[[], None] = lambda: None
 
     async def tell(self, data: bytes) -> None:
         """Write to the stream that was opened last."""
@@ -85,7 +86,7 @@ class Server:
                 self.asked.set()
                 await self.script(self, head, self.bodies[-1], writer)
         except (asyncio.IncompleteReadError, OSError):
-            pass
+            self.on_hang_up()
         finally:
             writer.close()
 

@@ -295,6 +295,34 @@ async def test_a_response_may_come_before_its_message_is_accepted():
         assert [(await wire.send(number))["id"] for number in (1, 2)] == [1, 2]
 
 
+async def test_a_message_that_is_answered_but_never_accepted_does_not_keep_its_connection():
+    hung_up = anyio.Event()
+
+    async def answer_only(server, head, body, writer):
+        await server.tell(event(message(json.loads(body)["id"], result={})))
+        server.on_hang_up = hung_up.set
+
+    server = Server(script=answer_only)
+    async with listening(server) as origin, connected({"url": f"{origin}/sse"}) as wire:
+        await wire.send()
+        await hung_up.wait()
+        assert not wire.closed.is_set()
+
+
+async def test_a_notification_that_is_never_accepted_is_given_up(monkeypatch):
+    monkeypatch.setattr("mcp_gateway_transport_sse.message_streams._ACCEPT_SECONDS", 0.05)
+    hung_up = anyio.Event()
+
+    async def ignore(server, head, body, writer):
+        server.on_hang_up = hung_up.set
+
+    server = Server(script=ignore)
+    async with listening(server) as origin, connected({"url": f"{origin}/sse"}) as wire:
+        with pytest.raises(MCPError, match="did not accept a message"):
+            await wire.channel.send(b'{"jsonrpc":"2.0","method":"notifications/x"}', {})
+        await hung_up.wait()
+
+
 async def test_an_abandoned_message_is_given_up():
     hung_up = anyio.Event()
 

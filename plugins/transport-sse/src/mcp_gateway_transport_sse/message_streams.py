@@ -6,6 +6,7 @@ They carry what the SDK's client reads and writes, and what it cannot.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ import mcp_types as types
 from mcp.shared.exceptions import MCPError
 from mcp.shared.message import SessionMessage
 
-from mcp_gateway.plugin import ServerUnavailable
+from mcp_gateway.plugin import ServerUnavailable, TransportFault
 from mcp_gateway_transport_sse.event_stream import SessionEvents
 
 if TYPE_CHECKING:
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 _HAND_OVER_SECONDS = 5.0
 """How long the SDK's client may take to begin to send a message."""
+
+_ACCEPT_SECONDS = 30.0
+"""How long a server may take to accept a message that has no response; of others the caller keeps the time."""
 
 Message = types.JSONRPCRequest | types.JSONRPCNotification | types.JSONRPCResponse | types.JSONRPCError
 
@@ -80,8 +84,13 @@ class MessageWriter:
                 await post.begun.wait()
         if not post.begun.is_set():
             raise ServerUnavailable("the session has stopped sending")
+        seconds = math.inf if isinstance(message.message, types.JSONRPCRequest) else _ACCEPT_SECONDS
         try:
-            await post.done.wait()
+            with anyio.fail_after(seconds):
+                await post.done.wait()
+        except TimeoutError:
+            words = f"it did not accept a message within {seconds:g} seconds"
+            raise MCPError(TransportFault.UNREACHABLE, words) from None
         finally:
             post.scope.cancel()
         if post.error is not None:

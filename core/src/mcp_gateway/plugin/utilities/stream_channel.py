@@ -26,6 +26,9 @@ log = logging.getLogger(__name__)
 
 _CLOSED = "it closed the connection"
 
+_DRAIN_SECONDS = 1.0
+"""How long a request may still be on its way after its response has come."""
+
 # JSON-RPC's codes; the SDK's types are not loaded by what only declares plugins.
 _INVALID_PARAMS = -32602
 _INTERNAL_ERROR = -32603
@@ -162,7 +165,12 @@ class StreamChannel:
         # An error without an id answers the request on whose stream it came.
         answered = content.get("id")
         request = self._requests.pop(_own_id(related if answered is None else answered), None)
-        (on_message if request is None else request.handler.on_response)(message)
+        if request is None:
+            on_message(message)
+            return
+        # A transport may wait for more, for a status of HTTP: nobody needs that now.
+        request.writing.deadline = anyio.current_time() + _DRAIN_SECONDS
+        request.handler.on_response(message)
 
 
 def _own_id(value: object) -> int:
