@@ -577,6 +577,28 @@ async def test_a_client_that_leaves_takes_its_requests_and_questions_along(gatew
         assert dispatch_raw(opened, call(meta=None)) is None
 
 
+async def test_requests_that_share_an_id_end_with_their_client_too(gateway):
+    alpha, clients = Remote(tool("x"), handshake=True), [RawClient(), RawClient()]
+    works = [Working(), Working()]
+    left = iter(works)
+
+    async def work_in_turn(ctx):
+        await next(left)(ctx)
+
+    alpha.answers["x"] = work_in_turn
+    with anyio.fail_after(10):
+        async with gateway({"alpha": alpha}) as opened:
+            await discover_alpha(opened)
+            async with open_era_client(opened, "bytes", modern=False):
+                for client, work in zip(clients, works, strict=True):
+                    dispatch_raw(opened, call(meta=None), client=client)
+                    await work.began.wait()
+            assert [(await client.response()).message for client in clients] == [b"", b""]
+            assert not server_of(opened)._dispatcher._calls
+            for work in works:
+                await work.ended.wait()
+
+
 @pytest.mark.parametrize("handshake", [True, False])
 async def test_callers_with_ever_other_tokens_are_not_noted_one_by_one_on_a_session_that_they_share(gateway, handshake):
     alpha = Remote(tool("x"), handshake=handshake)

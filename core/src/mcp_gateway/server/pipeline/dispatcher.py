@@ -109,8 +109,9 @@ class Dispatcher:
     def leave(self, client: str) -> None:
         """Cancel a client's requests, and those to it: it has left."""
         self.requests.forget(client)
-        for key in [key for key in self._in_flight if key[0] == client]:
-            self._cancel(key)
+        # Of requests with one id, only the last can be cancelled by it.
+        for call in [call for call in self._calls if call.key is not None and call.key[0] == client]:
+            self._take_back(call)
 
     def _begin(
         self, method: str, request_id: bytes, params: Fields, meta: Fields, origin: Origin
@@ -193,10 +194,14 @@ class Dispatcher:
         """Cancel a request, if in flight; return whether it was."""
         if (call := self._in_flight.get(key)) is None:
             return False
+        self._take_back(call)
+        return True
+
+    def _take_back(self, call: _Call) -> None:
+        """Cancel a request, and end its response."""
         self._abandon(call)
         self.requests.end_stream(call.writer)
         call.writer.finish(_CANCELLED)
-        return True
 
     def _find_client(
         self, method: str, params: Fields, meta: Fields, origin: Origin, modern: Headers | None
