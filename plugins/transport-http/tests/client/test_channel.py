@@ -537,6 +537,20 @@ async def test_a_connection_that_the_server_has_closed_is_not_written_to(carrier
             assert stale.is_closing()
 
 
+async def test_connections_that_are_not_used_again_are_closed_without_another_request(carrier):
+    if carrier != "direct":
+        pytest.skip("httpx has rules of its own")
+    async with scripted(response(ANSWER), response(ANSWER)) as wire:
+        pool = wire.carrier.pool(wire.session.endpoint.origin)
+        pool.keep_seconds = 0.05
+        used = [await pool.open() for _ in range(3)]
+        for connection in used:
+            pool.give_back(connection)
+        while not all(connection.is_closing() for connection in used):  # noqa: ASYNC110  # the pool tells nobody
+            await anyio.sleep(0.01)
+        assert (pool._timer, pool.idle()) == (None, None)
+
+
 async def test_a_request_that_waits_for_its_turn_on_a_connection_that_closes_was_not_sent(carrier):
     if carrier != "direct":
         pytest.skip("it is about our own batches")

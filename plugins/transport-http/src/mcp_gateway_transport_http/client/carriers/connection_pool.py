@@ -25,7 +25,10 @@ written at that moment may or may not be carried out: a new connection, at 0.2 m
 
 @dataclass(slots=True)
 class ConnectionPool:
-    """The connections to one origin, kept for a while after their use."""
+    """The connections to one origin, kept for a while after their use.
+
+    Those that are not used again within `keep_seconds` are closed, even if there is no other request.
+    """
 
     host: str
     port: int
@@ -33,8 +36,10 @@ class ConnectionPool:
     guard: SsrfGuard | None = None
     outbox: WriteBatch = field(default_factory=WriteBatch)
     socket: str | None = None
+    keep_seconds: float = KEEP_SECONDS
     _idle: deque[Connection] = field(default_factory=deque)
     _closed: bool = False
+    _timer: asyncio.TimerHandle | None = None
 
     @classmethod
     def of(
@@ -56,7 +61,7 @@ class ConnectionPool:
             # The last used first: those that are not needed grow old, and go.
             connection = self._idle.pop()
             # What a server writes on an idle connection is its end, which the loop may not have told yet.
-            if connection.is_open() and now - connection.used < KEEP_SECONDS and connection.is_quiet():
+            if connection.is_open() and now - connection.used < self.keep_seconds and connection.is_quiet():
                 return connection
             connection.close()
         return None
@@ -97,9 +102,22 @@ class ConnectionPool:
             return
         connection.used = monotonic()
         self._idle.append(connection)
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(self.keep_seconds, self._close_stale)
 
     def close(self) -> None:
         """Close idle connections now, the others after their use."""
         self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
         while self._idle:
             self._idle.pop().close()
+
+    def _close_stale(self) -> None:
+        """Close the connections that were used too long ago."""
+        self._timer = None
+        last = monotonic() - self.keep_seconds
+        while self._idle and self._idle[0].used <= last:
+            self._idle.popleft().close()
+        if self._idle:
+            self._timer = asyncio.get_running_loop().call_later(self.keep_seconds, self._close_stale)
