@@ -28,6 +28,10 @@ Script = bytes | None | Write
 """What is written in answer to a request; None is silence, an empty one closes, a function writes by itself."""
 
 
+class Early(bytes):
+    """An answer that comes before the body is read; nothing is read any more."""
+
+
 def response(body: bytes, status: str = "200 OK", kind: str = "application/json", more: str = "") -> bytes:
     """Write a response that says how long it is."""
     return (
@@ -92,6 +96,7 @@ class Wire:
     unasked: list[bytes] = field(default_factory=list)
     closings: list[int] = field(default_factory=list)
     asked: anyio.Event = field(default_factory=anyio.Event)
+    over: anyio.Event = field(default_factory=anyio.Event)
     connections: int = 0
 
     def begin(
@@ -128,15 +133,18 @@ async def scripted(
             while head := await reader.readuntil(b"\r\n\r\n"):
                 lines = head.lower().split(b"\r\n")
                 length = next((int(line[15:]) for line in lines if line.startswith(b"content-length:")), 0)
-                wire.requests.append(head + await reader.readexactly(length))
-                wire.asked.set()
                 answer = left.pop(0) if left else b""
+                wire.requests.append(head if isinstance(answer, Early) else head + await reader.readexactly(length))
+                wire.asked.set()
                 if answer is None:
                     await reader.read()
                     break
                 if not answer:
                     break
                 await answer(writer) if callable(answer) else writer.write(answer)
+                if isinstance(answer, Early):
+                    await wire.over.wait()
+                    break
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
@@ -153,5 +161,6 @@ async def scripted(
             yield wire
             await wire.channel.aclose()
     finally:
+        wire.over.set()
         await wire.channel.aclose()
         listening.close()

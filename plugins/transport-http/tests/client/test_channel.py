@@ -13,7 +13,7 @@ from mcp_gateway_transport_http.client.carriers.direct_carrier import DirectCarr
 
 from mcp_gateway.plugin import ConnectionDropped, RequestNotSent, ServerUnavailable, TransportFault
 
-from .scripted_server import ANSWER, MESSAGE, NEWS, chunked, events, response, scripted
+from .scripted_server import ANSWER, MESSAGE, NEWS, Early, chunked, events, response, scripted
 
 UNREACHABLE, UNAUTHORIZED, LOST = TransportFault.UNREACHABLE, TransportFault.UNAUTHORIZED, TransportFault.SESSION_LOST
 UNKNOWN = b'{"jsonrpc":"2.0","id":%b,"error":{"code":-32001,"message":"Session not found"}}'
@@ -549,6 +549,24 @@ async def test_connections_that_are_not_used_again_are_closed_without_another_re
         while not all(connection.is_closing() for connection in used):  # noqa: ASYNC110  # the pool tells nobody
             await anyio.sleep(0.01)
         assert (pool._timer, pool.idle()) == (None, None)
+
+
+@pytest.mark.parametrize(
+    "early",
+    [
+        response(ANSWER),
+        response(b"no", "413 Content Too Large"),
+        response(b"", "307 Temporary Redirect", more="location: /other\r\n"),
+    ],
+)
+async def test_what_is_left_of_a_request_that_was_answered_early_is_no_obstacle_for_others(carrier, early):
+    if carrier != "direct":
+        pytest.skip("httpx reads nothing before all is written")
+    async with scripted(Early(early), response(ANSWER), response(ANSWER)) as wire:
+        heard, _ = wire.begin(message=MESSAGE.replace(b"{}", b'{"a":"%b"}' % (b"x" * (8 << 20))))
+        await heard.ended.wait()
+        assert await wire.send() == ANSWER
+        assert wire.connections == 2
 
 
 async def test_a_request_that_waits_for_its_turn_on_a_connection_that_closes_was_not_sent(carrier):

@@ -97,8 +97,13 @@ class Connection(asyncio.Protocol):
         self._abort()
 
     def release(self) -> None:
-        """Offer the connection for another request."""
+        """Offer the connection for another request.
+
+        If the response came before all of the request was written, nobody may ever read the rest: then it closes.
+        """
         self._receiver = None
+        if self._transport is not None and self._transport.get_write_buffer_size():
+            self._abort()
         if self._is_paused:
             self.set_reading_paused(paused=False)
         self._on_idle(self)
