@@ -16,6 +16,7 @@ from mcp_gateway.plugin import ConnectionDropped, RequestNotSent, ServerUnavaila
 from .scripted_server import ANSWER, MESSAGE, NEWS, Early, chunked, events, response, scripted
 
 UNREACHABLE, UNAUTHORIZED, LOST = TransportFault.UNREACHABLE, TransportFault.UNAUTHORIZED, TransportFault.SESSION_LOST
+FOREIGN = ANSWER.replace(b":5", b":7")
 UNKNOWN = b'{"jsonrpc":"2.0","id":%b,"error":{"code":-32001,"message":"Session not found"}}'
 
 pytestmark = pytest.mark.parametrize("carrier", ["direct", "httpx"])
@@ -565,6 +566,19 @@ async def test_what_is_left_of_a_request_that_was_answered_early_is_no_obstacle_
     async with scripted(Early(early), response(ANSWER), response(ANSWER)) as wire:
         heard, _ = wire.begin(message=MESSAGE.replace(b"{}", b'{"a":"%b"}' % (b"x" * (8 << 20))))
         await heard.ended.wait()
+        assert await wire.send() == ANSWER
+        assert wire.connections == 2
+
+
+@pytest.mark.parametrize(
+    "foreign", [response(FOREIGN), response(b"data: %b\n\n" % FOREIGN, kind="text/event-stream"), response(NEWS)]
+)
+async def test_the_connection_of_an_answer_that_is_not_ours_is_not_used_again(carrier, foreign):
+    if carrier != "direct":
+        pytest.skip("httpx gives a connection back before the answer is known")
+    async with scripted(foreign, response(ANSWER), carrier=carrier) as wire:
+        with pytest.raises((MCPError, ConnectionDropped)):
+            await wire.send()
         assert await wire.send() == ANSWER
         assert wire.connections == 2
 

@@ -111,14 +111,14 @@ class Exchange(ABC):
     def on_stream_end(self, events: SseParser) -> None:
         """Handle the end of the event stream.
 
-        The connection has been released or closed.
+        The connection is released afterwards, unless it is closed.
         """
 
     @abstractmethod
     def on_whole(self, head: ResponseHead, body: bytes) -> None:
         """Handle a response that is no stream.
 
-        The connection has been released or closed.
+        The connection is released afterwards, unless it is closed.
         """
 
     @abstractmethod
@@ -257,18 +257,26 @@ class Exchange(ABC):
             self.on_whole(head, body)
 
     def _finish(self) -> None:
-        """Release the connection, and tell the subclass."""
+        """Tell the subclass, and release the connection."""
         head, events, pieces, moved = self._head, self._events, self._pieces, self._moved
-        flow, self._flow, self._reader = self._flow, None, None
+        self._reader = None
+        if self._flow is not None and not self._flow.is_complete:
+            self.close()
         self.link.exchanges.discard(self)
-        if flow is not None:
-            (flow.release if flow.is_complete else flow.close)()
         if moved is not None:
+            self._release()
             self._move(moved)
-        elif events is not None:
+            return
+        if events is not None:
             self.on_stream_end(events)
         elif head is not None:
             self.on_whole(head, bytes(pieces[0]) if len(pieces) == 1 else b"".join(pieces))
+        self._release()
+
+    def _release(self) -> None:
+        flow, self._flow = self._flow, None
+        if flow is not None:
+            flow.release()
 
     def _move(self, moved: HttpRequest) -> None:
         if self._request is not None and moved.origin != self._request.origin:

@@ -137,7 +137,7 @@ class RequestExchange(Exchange):
             return
         last, before = events.last_event_id or self._last_event_id, self._last_event_id
         if last is None:
-            self._fail(ConnectionDropped(_NO_ANSWER))
+            self._fail_unanswered(ConnectionDropped(_NO_ANSWER))
             return
         self._fruitless = 0 if last != before else self._fruitless + 1
         pause = min(_BACK_OFF * 2**self._fruitless, _MAX_BACK_OFF) if self._resumed else 0
@@ -200,7 +200,16 @@ class RequestExchange(Exchange):
             self._sort(message)
         if self._unnamed is not None:
             self._answer(self._unnamed)
-        self._fail(refusal.error)
+        if self._handler is not None:
+            self._fail_unanswered(refusal.error)
+
+    def _fail_unanswered(self, error: Exception) -> None:
+        """Report that the response was not the request's.
+
+        The next request on its connection would get the one that was.
+        """
+        self.close()
+        self._fail(error)
 
     def _resume(self) -> None:
         """Ask for the rest of the stream, on another connection."""
