@@ -70,6 +70,10 @@ class Nowhere(asyncio.Transport):
     def write(self, data: Any) -> None:
         """Forget it."""
 
+    def get_write_buffer_size(self) -> int:
+        """Nothing waits: all is forgotten at once."""
+        return 0
+
     def close(self) -> None:
         self.closed = True
 

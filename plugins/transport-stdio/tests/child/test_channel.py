@@ -82,6 +82,18 @@ async def test_an_error_without_an_id_that_may_answer_something_else_is_no_answe
         assert listener.messages == [UNNAMED, UNNAMED]
 
 
+@pytest.mark.parametrize("is_abandoned", [False, True])
+async def test_an_error_without_an_id_that_may_be_an_earlier_requests_is_no_answer(is_abandoned):
+    async with open_listener() as listener:
+        earlier = listener.begin("silence", request_id=1)
+        if is_abandoned:
+            earlier.abandon()
+        await listener.ask(request_id=2)
+        later = listener.begin_write(UNNAMED + b"\n", request_id=3)
+        await anyio.sleep(1.5)  # longer than an error without an id waits
+        assert (earlier.responses, later.responses, listener.messages) == ([], [], [UNNAMED])
+
+
 # -- order
 
 

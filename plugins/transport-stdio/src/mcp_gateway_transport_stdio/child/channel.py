@@ -50,8 +50,9 @@ class ChildChannel:
         self._is_unfinished = self.has_answered = False
         self._foreign_id: int | None = None
         self._first_request = b""
-        # Requests since the last answer; other messages count twice, as an error without an id may be about them.
-        self._unanswered = 0
+        # Requests without an answer, abandoned ones too, and whether anything else was written since the last answer:
+        # an error without an id may be about any of them.
+        self._unanswered, self._has_written_others = 0, False
         # The id of an oversized response whose request has failed already.
         self._failed_id: bytes | None = None
         self._end: ServerUnavailable = ConnectionDropped("it closed the connection")
@@ -111,7 +112,7 @@ class ChildChannel:
 
     async def send(self, message: bytes, headers: Mapping[str, str]) -> None:  # noqa: ARG002
         """Send a notification or a response; see `ServerChannel`."""
-        self._unanswered += 2
+        self._has_written_others = True
         if not self._child.is_congested:
             try:
                 self._child.write(message)
@@ -141,8 +142,7 @@ class ChildChannel:
         request_id = None if self._is_unfinished else match_response(line)
         handler = None if request_id is None else self._pending.pop(request_id, None)
         if handler is not None:
-            self.has_answered, self._unanswered = True, 0
-            handler.on_response(line)
+            self._hand_over(handler, line)
         elif line:
             self._on_other_line(line)
 
@@ -163,10 +163,9 @@ class ChildChannel:
             return
         handler = None if message.answered_id is None else self._pending.pop(message.answered_id, None)
         if handler is not None:
-            self.has_answered, self._unanswered = True, 0
-            handler.on_response(message.content)
-        elif message.is_unnamed_error and self._unanswered == 1 and self._pending:
-            answer = partial(self._answer_unnamed, max(self._pending), message.content)
+            self._hand_over(handler, message.content)
+        elif message.is_unnamed_error and self._unanswered == len(self._pending) == 1 and not self._has_written_others:
+            answer = partial(self._answer_unnamed, next(iter(self._pending)), message.content)
             asyncio.get_running_loop().call_later(_UNNAMED_SECONDS, answer)
         else:
             self._on_message(message.content)
@@ -176,8 +175,12 @@ class ChildChannel:
         if (handler := self._pending.pop(request_id, None)) is None:
             self._on_message(error)
         else:
-            self._unanswered = 0
-            handler.on_response(error)
+            self._hand_over(handler, error)
+
+    def _hand_over(self, handler: ResponseHandler, response: bytes) -> None:
+        self.has_answered, self._has_written_others = True, False
+        self._unanswered -= 1
+        handler.on_response(response)
 
     def _check_program(self, message: Message | None) -> None:
         """End the session if the program cannot be an MCP server."""
