@@ -57,9 +57,9 @@ async def channel_to(url, carrier, security):
         await channel.aclose()
 
 
-async def send(channel):
+async def send(channel, message=MESSAGE):
     heard = Heard()
-    channel.request(MESSAGE, 5, {}, heard)
+    channel.request(message, 5, {}, heard)
     return await heard.response()
 
 
@@ -87,6 +87,29 @@ async def test_over_tls_it_is_the_same(authority, carrier, answer):
     ):
         assert [await send(channel), await send(channel)] == [ANSWER, ANSWER]
     assert len(requests) == 2
+
+
+async def test_over_tls_what_is_left_of_a_request_that_was_answered_early_is_no_obstacle_either(authority):
+    server, client = contexts(authority)
+    over = anyio.Event()
+    connections = []
+
+    async def serve(reader, writer):
+        connections.append(writer)
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(response(ANSWER))
+        await over.wait()
+        writer.close()
+
+    listener = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=server)
+    url = f"https://127.0.0.1:{listener.sockets[0].getsockname()[1]}/mcp"
+    async with channel_to(url, "direct", client) as channel:
+        with anyio.fail_after(SECONDS):
+            assert await send(channel, MESSAGE.replace(b"{}", b'{"a":"%b"}' % (b"x" * (8 << 20)))) == ANSWER
+            assert await send(channel) == ANSWER
+    over.set()
+    listener.close()
+    assert len(connections) == 2
 
 
 @pytest.mark.parametrize("carrier", ["direct", "httpx"])

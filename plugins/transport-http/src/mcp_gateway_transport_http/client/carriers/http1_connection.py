@@ -57,6 +57,7 @@ class Connection(asyncio.Protocol):
         self._is_parsed = False
         self._cached_head: _CachedHead | None = None
         self._poll: select.poll | None = None
+        self._outgoing: select.poll | None = None
 
     def is_open(self) -> bool:
         """Whether another request can be sent."""
@@ -102,7 +103,7 @@ class Connection(asyncio.Protocol):
         If the response came before all of the request was written, nobody may ever read the rest: then it closes.
         """
         self._receiver = None
-        if self._transport is not None and self._transport.get_write_buffer_size():
+        if self._holds_back():
             self._abort()
         if self._is_paused:
             self.set_reading_paused(paused=False)
@@ -126,6 +127,10 @@ class Connection(asyncio.Protocol):
             # The event loop hears of the end of an idle connection a moment too late.
             self._poll = select.poll()
             self._poll.register(opened.fileno(), select.POLLIN)
+            if self._is_secure:
+                # Over TLS, a transport knows nothing of what the one below it has not sent.
+                self._outgoing = select.poll()
+                self._outgoing.register(opened.fileno(), select.POLLOUT)
 
     def data_received(self, data: bytes) -> None:
         """Handle received bytes: match the cached head, else parse.
@@ -196,6 +201,12 @@ class Connection(asyncio.Protocol):
         if self.is_complete and self._receiver is not None:
             receiver, self._receiver = self._receiver, None
             receiver.on_end()
+
+    def _holds_back(self) -> bool:
+        """Whether part of what was written has not been sent."""
+        if self._outgoing is not None:
+            return not self._outgoing.poll(0)
+        return self._transport is not None and self._transport.get_write_buffer_size() > 0
 
     def _settle(self) -> None:
         """Count the request out of those that wait for a response."""
