@@ -50,8 +50,7 @@ class ChildChannel:
         self._is_unfinished = self.has_answered = False
         self._foreign_id: int | None = None
         self._first_request = b""
-        # Requests without an answer, abandoned ones too, and whether anything else was written since the last answer:
-        # an error without an id may be about any of them.
+        # Abandoned requests count, and what else was written since the last answer: an error without an id may be theirs.
         self._unanswered, self._has_written_others = 0, False
         # The id of an oversized response whose request has failed already.
         self._failed_id: bytes | None = None
@@ -165,8 +164,8 @@ class ChildChannel:
         if handler is not None:
             self._hand_over(handler, message.content)
         elif message.is_unnamed_error and self._unanswered == len(self._pending) == 1 and not self._has_written_others:
-            answer = partial(self._answer_unnamed, next(iter(self._pending)), message.content)
-            asyncio.get_running_loop().call_later(_UNNAMED_SECONDS, answer)
+            request_id, loop = next(iter(self._pending)), asyncio.get_running_loop()
+            loop.call_later(_UNNAMED_SECONDS, self._answer_unnamed, request_id, message.content)
         else:
             self._on_message(message.content)
 
@@ -267,12 +266,8 @@ class ChildChannel:
 
 
 def _settle(written: asyncio.Future[None], error: Exception | None = None) -> None:
-    if written.done():  # its sender is about to leave
-        return
-    if error is None:
-        written.set_result(None)
-    else:
-        written.set_exception(error)
+    if not written.done():  # else its sender is about to leave
+        written.set_result(None) if error is None else written.set_exception(error)
 
 
 def _fail_soon(handler: ResponseHandler, reason: str) -> Callable[[], None]:
