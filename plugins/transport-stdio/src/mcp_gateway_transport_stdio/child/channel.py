@@ -50,7 +50,7 @@ class ChildChannel:
         self._is_unfinished = self.has_answered = False
         self._foreign_id: int | None = None
         self._first_request = b""
-        # Abandoned requests count, and what else was written since the last answer: an error without an id may be theirs.
+        # An error without an id may be of an abandoned request, or of what else was written since the last answer.
         self._unanswered, self._has_written_others = 0, False
         # The id of an oversized response whose request has failed already.
         self._failed_id: bytes | None = None
