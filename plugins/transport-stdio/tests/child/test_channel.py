@@ -94,6 +94,13 @@ async def test_an_error_without_an_id_that_may_be_an_earlier_requests_is_no_answ
         assert (earlier.responses, later.responses, listener.messages) == ([], [], [UNNAMED])
 
 
+async def test_a_request_whose_answer_was_too_long_leaves_no_doubt_about_later_ones():
+    async with open_listener(limit=2000) as listener:
+        with pytest.raises(ServerUnavailable, match="more than the 2000 bytes"):
+            await listener.begin_write(b'{"jsonrpc":"2.0","id":1,"result":"%b"}\n' % (b"x" * 3000)).outcome()
+        assert await listener.begin_write(UNNAMED + b"\n", request_id=2).outcome() == UNNAMED
+
+
 # -- order
 
 

@@ -50,7 +50,8 @@ class ChildChannel:
         self._is_unfinished = self.has_answered = False
         self._foreign_id: int | None = None
         self._first_request = b""
-        # An error without an id may be of an abandoned request, or of what else was written since the last answer.
+        # Requests that were written and have no answer, abandoned ones too, and whether anything else was written since
+        # the last answer: an error without an id may be about any of them.
         self._unanswered, self._has_written_others = 0, False
         # The id of an oversized response whose request has failed already.
         self._failed_id: bytes | None = None
@@ -88,20 +89,23 @@ class ChildChannel:
     ) -> Callable[[], None]:
         """Send a request; see `ServerChannel`."""
         self._first_request = self._first_request or message
-        self._unanswered += 1
         if self._child.is_congested:
             return self._put_request(message, request_id, handler)
         try:
             self._child.write(message)
         except BrokenPipeError:
             return _fail_soon(handler, "the process has just ended")
-        self._pending[request_id] = handler
+        self._on_written(request_id, handler)
         return partial(self._forget, request_id)
+
+    def _on_written(self, request_id: int, handler: ResponseHandler) -> None:
+        self._pending[request_id] = handler
+        self._unanswered += 1
 
     def _put_request(self, message: bytes, request_id: int, handler: ResponseHandler) -> Callable[[], None]:
         if not self._unwritten.has_room(message):
             return _fail_soon(handler, "it does not read its standard input, and too many requests wait for that")
-        on_written = partial(self._pending.__setitem__, request_id, handler)
+        on_written = partial(self._on_written, request_id, handler)
         self._unwritten.put(request_id, Unwritten(message, on_written, handler.on_failure))
         return partial(self._forget, request_id)
 
@@ -118,13 +122,7 @@ class ChildChannel:
             except BrokenPipeError:
                 raise ServerUnavailable("it closed the connection") from None
             return
-        # Without a bound: each is awaited by its sender.
-        written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._unwritten.put(written, Unwritten(message, partial(_settle, written), partial(_settle, written)))
-        try:
-            await written
-        finally:
-            self._unwritten.remove(written)
+        await self._unwritten.wait_written(message)
 
     def set_reading_paused(self, *, paused: bool) -> None:
         """Stop reading or go on; see `ServerChannel`."""
@@ -242,6 +240,7 @@ class ChildChannel:
         request_id = read_own_id(written_id)
         handler = None if request_id is None else self._pending.pop(request_id, None)
         if handler is not None:
+            self._unanswered -= 1
             # Not a lost connection: the session goes on, and another try would be as long.
             handler.on_failure(ServerUnavailable(reason))
 
@@ -263,11 +262,6 @@ class ChildChannel:
             handler.on_failure(self._end)
         if self._on_close is not None:
             self._on_close()
-
-
-def _settle(written: asyncio.Future[None], error: Exception | None = None) -> None:
-    if not written.done():  # else its sender is about to leave
-        written.set_result(None) if error is None else written.set_exception(error)
 
 
 def _fail_soon(handler: ResponseHandler, reason: str) -> Callable[[], None]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 from mcp_gateway.plugin import RequestNotSent
@@ -52,6 +54,22 @@ class WriteQueue:
         self._messages[key] = unwritten
         self._bytes += len(unwritten.message)
 
+    async def wait_written(self, message: bytes) -> None:
+        """Append a message, and wait until it is written.
+
+        There is no bound: its sender waits.
+
+        Raises:
+            RequestNotSent: the process ended before.
+
+        """
+        written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.put(written, Unwritten(message, partial(_settle, written), partial(_settle, written)))
+        try:
+            await written
+        finally:
+            self.remove(written)
+
     def remove(self, key: object) -> Unwritten | None:
         """Remove a message; None if it does not wait."""
         if (unwritten := self._messages.pop(key, None)) is not None:
@@ -79,3 +97,12 @@ class WriteQueue:
         unwritten = self._messages.pop(key)
         self._bytes -= len(unwritten.message)
         return unwritten
+
+
+def _settle(written: asyncio.Future[None], error: Exception | None = None) -> None:
+    if written.done():  # its sender is about to leave
+        return
+    if error is None:
+        written.set_result(None)
+    else:
+        written.set_exception(error)
