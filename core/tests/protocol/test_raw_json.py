@@ -17,6 +17,7 @@ from mcp_gateway.protocol.raw_json import (
     encode_string,
     is_object,
     members,
+    replace_constants,
 )
 
 ODD = b'{"a":1.0,"big":123456789012345678901234567890,"z":null,"\\u00e9":"\\u2028","a2":[ 1 ,2]}'
@@ -101,3 +102,19 @@ def test_members_are_read_one_by_one():
 )
 def test_an_object_is_known_by_its_first_character(raw, found):
     assert is_object(None if raw is None else Raw(raw)) is found
+
+
+@pytest.mark.parametrize(
+    "message, replaced",
+    [
+        (b'{"id":NaN,"a":[-Infinity,Infinity]}', b'{"id":null,"a":[null,null]}'),
+        (b'{"NaN":"\\"NaN","a":NaN,"b":"Infinity', b'{"NaN":"\\"NaN","a":null,"b":"Infinity'),
+    ],
+)
+def test_constants_become_null_but_not_in_texts(message, replaced):
+    assert replace_constants(message) == replaced
+
+
+def test_a_message_without_constants_is_not_looked_through():
+    message = b'"' * (4 << 20)
+    assert replace_constants(message) is message

@@ -64,7 +64,12 @@ def is_object(raw: Raw | None) -> bool:
 
 
 def replace_constants(message: bytes) -> bytes:
-    """Replace NaN and Infinity, which are no JSON, by null."""
+    """Replace NaN and Infinity, which are no JSON, by null.
+
+    A message without them is returned as the same object.
+    """
+    if b"NaN" not in message and b"Infinity" not in message:
+        return message
     return _CONSTANTS.sub(lambda found: found[1] or b"null", message)
 
 
