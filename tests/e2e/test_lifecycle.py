@@ -62,22 +62,14 @@ def test_a_handshake_is_answered_once_and_what_is_sent_with_it_after_it(launcher
     ]
 
 
-def test_the_end_of_standard_input_ends_the_gateway_and_its_children(launcher: Launcher, tmp_path: Path) -> None:
+@pytest.mark.parametrize("closed", ["stdin", "stdout"])
+def test_a_client_that_closes_either_of_its_ends_ends_the_gateway_and_its_children(
+    launcher: Launcher, tmp_path: Path, closed: str
+) -> None:
     log = tmp_path / "log"
     gateway = launcher.start([GATEWAY], launcher.environment(launcher.config(plain_entry("plain", log))))
     child = child_of(log)
-    assert gateway.popen.stdin is not None
-    gateway.popen.stdin.close()
-    assert gateway.popen.wait(WAIT_SECONDS) == 0
-    assert not is_alive(child)
-
-
-def test_a_client_that_has_closed_what_it_reads_from_ends_the_gateway(launcher: Launcher, tmp_path: Path) -> None:
-    log = tmp_path / "log"
-    gateway = launcher.start([GATEWAY], launcher.environment(launcher.config(plain_entry("plain", log))))
-    child = child_of(log)
-    assert gateway.popen.stdout is not None
-    gateway.popen.stdout.close()
+    getattr(gateway.popen, closed).close()
     assert gateway.popen.wait(WAIT_SECONDS) == 0
     assert not is_alive(child)
 

@@ -13,26 +13,26 @@ from .support.gateways import Launcher, free_port, until
 from .support.raw_clients import HttpClient, Json
 
 JSON = "application/json"
-UNKNOWN: Json = {"jsonrpc": "2.0", "id": "ID", "error": {"code": -32001, "message": "Session not found"}}
-NAMELESS: Json = {**UNKNOWN, "id": None}
 
 
 def rpc_error(code: int, message: str) -> Json:
     return {"jsonrpc": "2.0", "id": "ID", "error": {"code": code, "message": message}}
 
 
+UNKNOWN = rpc_error(-32001, "Session not found")
+NAMELESS: Json = {**UNKNOWN, "id": None}
 FORGOTTEN = {
     "text": Answer("400 Bad Request", "Invalid or missing session ID", forgets=True),
-    "error": Answer("400 Bad Request", {"error": "No active session"}, "application/json", forgets=True),
-    "detail": Answer("422 Unprocessable Entity", {"detail": "session expired"}, "application/json", forgets=True),
+    "error": Answer("400 Bad Request", {"error": "No active session"}, JSON, forgets=True),
+    "detail": Answer("422 Unprocessable Entity", {"detail": "session expired"}, JSON, forgets=True),
     "gone": Answer("410 Gone", "gone", forgets=True),
     "500": Answer("500 Internal Server Error", "<html><h1>Unknown session</h1></html>", "text/html", forgets=True),
-    "401": Answer("401 Unauthorized", {"message": "session expired"}, "application/json", forgets=True),
+    "401": Answer("401 Unauthorized", {"message": "session expired"}, JSON, forgets=True),
     "403": Answer("403 Forbidden", "Session terminated", forgets=True),
-    "rpc": Answer("400 Bad Request", NAMELESS, "application/json", forgets=True),
+    "rpc": Answer("400 Bad Request", NAMELESS, JSON, forgets=True),
     "rpc event": Answer("400 Bad Request", NAMELESS, "text/event-stream", forgets=True),
-    "200": Answer("200 OK", UNKNOWN, "application/json", forgets=True),
-    "200 nameless": Answer("200 OK", NAMELESS, "application/json", forgets=True),
+    "200": Answer("200 OK", UNKNOWN, JSON, forgets=True),
+    "200 nameless": Answer("200 OK", NAMELESS, JSON, forgets=True),
     "200 -32600": Answer(
         "200 OK", rpc_error(-32600, "Unknown session id; client should reinitialize"), JSON, forgets=True
     ),
@@ -71,7 +71,7 @@ BUSY = {
     "429 rpc": Answer(
         "429 Too Many Requests",
         {"jsonrpc": "2.0", "id": None, "error": {"code": -32000, "message": "slowly"}},
-        "application/json",
+        JSON,
         headers=("retry-after: 1",),
     ),
 }
@@ -98,11 +98,11 @@ NOTIFIED = {
     name.replace(" ", "-").lower(): Answer(name, body, kind, to_notifications=True)
     for name, body, kind in (
         ("200 OK", "", "text/plain"),
-        ("200 null", "null", "application/json"),
+        ("200 null", "null", JSON),
         ("200 events", ": nothing\n\n", "text/event-stream"),
         ("202 Accepted", "Accepted", "text/plain"),
         ("204 No Content", "", "text/plain"),
-        ("400 Bad Request", NAMELESS, "application/json"),
+        ("400 Bad Request", NAMELESS, JSON),
         ("401 Unauthorized", "no", "text/plain"),
         ("404 Not Found", "<h1>no</h1>", "text/html"),
         ("405 Method Not Allowed", "", "text/plain"),
@@ -244,7 +244,7 @@ def test_a_call_that_finds_nobody_listening_is_sent_until_somebody_is(launcher: 
 
 def test_what_a_modern_server_wants_to_be_asked_again_is_not_begun_again(launcher: Launcher) -> None:
     result = {"resultType": "input_required", "requestState": "half done"}
-    asks = Answer("200 OK", {"jsonrpc": "2.0", "id": "ID", "result": result}, "application/json")
+    asks = Answer("200 OK", {"jsonrpc": "2.0", "id": "ID", "result": result}, JSON)
     with counting({"asks": asks}) as counter:
         config = launcher.config({"name": "asks", "url": counter.url("asks-modern")})
         client = HttpClient(launcher.start_http(config).url, modern=False)

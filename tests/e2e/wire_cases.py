@@ -638,7 +638,7 @@ ELSEWHERE: dict[str, tuple[tuple[str, str], ...]] = {
         ("tests/e2e/test_odd_definitions.py", "test_what_is_left_out_is_named_and_everything_else_is_counted"),
     ),
     "processes that stay": (
-        (PIPES, "test_the_end_of_standard_input_ends_the_gateway_and_its_children"),
+        (PIPES, "test_a_client_that_closes_either_of_its_ends_ends_the_gateway_and_its_children"),
         (PIPES, "test_a_child_that_ignores_the_end_of_its_input_is_ended_all_the_same"),
         (PIPES, "test_what_a_child_has_started_ends_with_it_even_if_the_child_has_gone_by_itself"),
     ),

@@ -40,7 +40,8 @@ def to_line(message: bytes) -> bytes:
 def unwrap_message(text: bytes) -> bytes:
     """Return the JSON-RPC message in a text.
 
-    A byte order mark is left out, and of an array of one that one is taken. Everything else comes back as it is.
+    A byte order mark and blanks before it are left out, and of an array of one that one is taken. Other arrays come
+    back as they are.
     """
     if text[:1] == b"{":
         return text

@@ -74,12 +74,11 @@ def session_loss_of(message: bytes, session_id: str | None) -> Refusal | None:
     if session_id is None or len(message) > MAX_WORDS or b'"error"' not in message:
         return None
     envelope = rpc_error(message)
-    if envelope is None or envelope["error"]["code"] not in _SESSION_CODES:
+    if envelope is None:
         return None
-    words = envelope["error"]["message"].encode(errors="replace")
-    if not is_session_unknown(HTTPStatus.OK, words, session_id):
+    code, words = envelope["error"]["code"], envelope["error"]["message"].encode(errors="replace")
+    if code not in _SESSION_CODES or not is_session_unknown(HTTPStatus.OK, words, session_id):
         return None
-    code = envelope["error"]["code"]
     return Refusal(TransportFault.SESSION_LOST, f"error {code}", {"status": int(HTTPStatus.OK)})
 
 
