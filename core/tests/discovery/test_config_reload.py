@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 
 import anyio
+import anyio.lowlevel
 import pytest
 from structlog.testing import capture_logs
 
@@ -14,7 +15,7 @@ from mcp_gateway.config.settings import read_settings
 from mcp_gateway.discovery.file_watcher import watch_files
 from mcp_gateway.plugin import ANONYMOUS, ConfigError, PluginError, ServerUnavailable
 
-from ..support.fake_plugins import everything, providers_of
+from ..support.fake_plugins import MemoryStorage, everything, providers_of
 from ..support.fake_servers import WAIT_SECONDS, Remote, text, tool, until
 from ..support.gateway import ask, client, read, server_of
 
@@ -38,8 +39,8 @@ def file_of(entries):
 
 
 @asynccontextmanager
-async def open_reloading_gateway(folder, remotes, *entries):
-    providers = providers_of(everything(remotes))
+async def open_reloading_gateway(folder, remotes, *entries, **plugins):
+    providers = providers_of(everything(remotes, **plugins))
     servers = read(folder, file_of(entries), providers)
     with anyio.fail_after(6 * WAIT_SECONDS):
         async with open_gateway(read_settings({}, providers), servers) as opened:
@@ -99,6 +100,37 @@ async def test_a_server_that_is_changed_gets_a_new_session_and_its_tools_new_nam
             assert (await ask(connection, "other__one"))["content"][0]["text"] == "one"
         await until(lambda: alpha.open == 1)
     assert len(alpha.opened) == 2
+
+
+class SlowStorage(MemoryStorage):
+    """A storage backend that stores nothing until it is asked again, and then before it answers."""
+
+    def __init__(self):
+        super().__init__()
+        self.is_asked_again = None
+
+    async def set(self, key, value, *, ttl=None):
+        if self.is_asked_again is None:
+            self.is_asked_again = anyio.Event()
+        await self.is_asked_again.wait()
+        await super().set(key, value, ttl=ttl)
+
+    async def get(self, key):
+        if self.is_asked_again is not None:
+            self.is_asked_again.set()
+            for _ in range(100):
+                await anyio.lowlevel.checkpoint()
+        return await super().get(key)
+
+
+async def test_a_listing_saved_after_its_server_was_changed_is_not_taken_for_the_one_in_force(tmp_path):
+    alpha, storage = Remote(tool("one"), tool("two")), SlowStorage()
+    async with open_reloading_gateway(tmp_path, {"alpha": alpha}, ALPHA, storage=storage) as running:
+        await until(lambda: running.tool_counts == {"alpha": 2} and storage.is_asked_again)
+        await running.write({**ALPHA, "tools": {"exclude": ["two"]}, "auto_discover": False})
+        assert running.tool_counts == {"alpha": 1}
+        await running.write(ALPHA)
+        await until(lambda: running.tool_counts == {"alpha": 2})
 
 
 async def test_a_file_that_says_the_same_changes_nothing(tmp_path):

@@ -55,7 +55,10 @@ class ReplicatedCatalog:
         The registry gets the `admitted` part, storage the whole.
         """
         self.registry.put(admitted)
-        self._stamps[spec.name] = stamp = await self.definitions.save(spec, listing, turn)
+        in_force = self.registry.catalog.servers[spec.name]
+        stamp = await self.definitions.save(spec, listing, turn)
+        if self.registry.catalog.servers.get(spec.name) is in_force:  # not restricted or replaced meanwhile
+            self._stamps[spec.name] = stamp
         await self.replicas.publish(identity(spec), stamp)
 
     async def load_fresh(self, spec: ServerSpec, capabilities: Capabilities) -> bool:
