@@ -334,3 +334,37 @@ for line in sys.stdin:
     )
     assert "lines to standard output that are no MCP messages" in trial["reason"]
     assert "it last wrote to standard error: waiting for the database" in trial["reason"]
+
+
+BROKEN_ANSWERS = {
+    "over several lines": ('{\n"jsonrpc": "2.0",\n"id": %d,\n"result": {}\n}', 5, "'{'"),
+    "cut by a line of a log": ('{"jsonrpc": "2.0",\nit is slow\n"id": %d, "result": {}}', 3, "jsonrpc"),
+    "behind a word": ('Working... {"jsonrpc": "2.0", "id": %d, "result": {}}', 1, "Working... "),
+}
+BROKEN_SERVER = """
+import json, sys
+sys.path.insert(0, sys.argv[1])
+from hostile import offered
+for line in sys.stdin:
+    message = json.loads(line)
+    if message.get("method") == "tools/call":
+        print(sys.argv[3] % message["id"], flush=True)
+    elif "id" in message:
+        found = offered(message["method"], sys.argv[2])
+        outcome = {"error": {"code": -32601, "message": "Method not found"}} if found is None else {"result": found}
+        print(json.dumps({"jsonrpc": "2.0", "id": message["id"], **outcome}), flush=True)
+"""
+
+
+@pytest.mark.parametrize("answer, lines, first", BROKEN_ANSWERS.values(), ids=BROKEN_ANSWERS)
+@pytest.mark.parametrize("era", ERAS)
+def test_an_answer_that_is_no_line_is_quoted_once_it_is_late(
+    wires: Wires, era: str, answer: str, lines: int, first: str
+) -> None:
+    arguments = ["-c", BROKEN_SERVER, str(HERE / "servers"), era, answer]
+    entry = {"name": "broken", "command": sys.executable, "args": arguments, "call_timeout": 1, "max_retries": 0}
+    found = wires.launcher.run("call", "broken__attack", "{}", "--json", config=wires.launcher.config(entry))
+    said = json.loads(found.stdout)["error"]
+    assert said.startswith("server 'broken' gave no answer within 1 s")
+    assert f"; since its last answer it wrote {lines} line" in said
+    assert first in said

@@ -239,6 +239,13 @@ IDS = [
         expected=Error(-32000, "alone"),
         sdk="waits error error",
     ),
+    answer(
+        "error of an id that is none of ours alone",
+        '{"jsonrpc":"2.0","id":"server-error","error":{"code":-32050,"message":"alone"}}',
+        expected=Error(-32050, "alone"),
+        sdk="waits waits error",
+        decision="some SDKs write such an id where they do not know the request's",
+    ),
     stream("answer twice", PLAIN, WRONG % "<id>"),
     stream("stale answer of an abandoned request", WRONG % "<held>", PLAIN, sdk="same - else"),
 ]

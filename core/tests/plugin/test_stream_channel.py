@@ -11,7 +11,13 @@ from mcp.shared.exceptions import MCPError
 from mcp.shared.message import ServerMessageMetadata, SessionMessage
 from mcp_types import JSONRPCError, JSONRPCNotification, JSONRPCRequest, JSONRPCResponse, jsonrpc_message_adapter
 
-from mcp_gateway.plugin import ConnectionDropped, RequestNotSent, ServerUnavailable, open_stream_channel
+from mcp_gateway.plugin import (
+    ConnectionDropped,
+    RequestNotSent,
+    ServerUnavailable,
+    SupportsUnreadableOutput,
+    open_stream_channel,
+)
 
 from ..support.fake_servers import until
 
@@ -100,8 +106,9 @@ async def test_a_foreign_response_is_for_nobody_in_particular(request_id):
         assert (wire.handler.responses, wire.messages[0]["id"]) == ([], request_id)
 
 
-async def test_an_error_without_an_id_answers_the_request_on_whose_stream_it_came():
-    error = {"jsonrpc": "2.0", "id": None, "error": {"code": -1, "message": "no"}}
+@pytest.mark.parametrize("error_id", [None, "server-error", -1])
+async def test_an_error_without_an_id_of_ours_answers_the_request_on_whose_stream_it_came(error_id):
+    error = {"jsonrpc": "2.0", "id": error_id, "error": {"code": -1, "message": "no"}}
     async with open_wire() as wire:
         wire.channel.request(REQUEST, 1, {}, wire.handler)
         message = JSONRPCError.model_validate(error)
@@ -110,6 +117,19 @@ async def test_an_error_without_an_id_answers_the_request_on_whose_stream_it_cam
         assert wire.handler.responses[0]["error"] == error["error"]
         await wire.say.send(SessionMessage(message))
         await until(lambda: wire.messages)
+
+
+async def test_what_cannot_be_read_is_told_until_the_next_response():
+    async with open_wire() as wire:
+        assert isinstance(wire.channel, SupportsUnreadableOutput)
+        assert wire.channel.unreadable_output == ""
+        wire.channel.request(REQUEST, 1, {}, wire.handler)
+        await wire.say.send(ValueError("no JSON"))
+        await until(lambda: wire.channel.unreadable_output)
+        assert wire.channel.unreadable_output == "it sent 1 message that cannot be read"
+        await wire.respond()
+        await until(lambda: wire.handler.responses)
+        assert wire.channel.unreadable_output == ""
 
 
 async def test_what_comes_before_the_response_is_handed_over_before_it():

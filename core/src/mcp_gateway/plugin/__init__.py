@@ -15,6 +15,7 @@ from mcp_gateway.plugin.channel import (
     SupportsLastLine,
     SupportsPipes,
     SupportsRawDispatch,
+    SupportsUnreadableOutput,
     open_stream_channel,
 )
 from mcp_gateway.plugin.commands.command import Argument, Command
@@ -153,6 +154,7 @@ __all__ = [
     "SupportsLogout",
     "SupportsPipes",
     "SupportsRawDispatch",
+    "SupportsUnreadableOutput",
     "TlsContexts",
     "TlsFiles",
     "TransportFault",

@@ -108,6 +108,23 @@ class SupportsLastLine(ServerChannel, Protocol):
         ...
 
 
+@runtime_checkable
+class SupportsUnreadableOutput(ServerChannel, Protocol):
+    """Optional: a channel that knows of output in place of messages.
+
+    The error of a request without an answer quotes it.
+    """
+
+    @property
+    def unreadable_output(self) -> str:
+        """What came since the last response and is no message, in words.
+
+        For example "it wrote 3 lines that are no MCP messages, first '{'"; an empty string if nothing came. Secrets are
+        masked in it.
+        """
+        ...
+
+
 def open_stream_channel(read: Any, write: Any) -> AbstractAsyncContextManager[ServerChannel]:
     """Return the unopened channel over an SDK transport's opened pair of streams.
 

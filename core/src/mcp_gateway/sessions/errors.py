@@ -13,9 +13,11 @@ from mcp_gateway.plugin import (
     RequestNotSent,
     ServerTimeout,
     ServerUnavailable,
+    SupportsUnreadableOutput,
 )
 from mcp_gateway.protocol.envelope import UnreadableResponse
 from mcp_gateway.sessions.session import Session
+from mcp_gateway.text.characters import escape_line, remove_terminal_sequences
 
 
 async def record_failure(session: Session, error: MCPError | ServerUnavailable) -> GatewayError | None:
@@ -71,6 +73,13 @@ def record_timeout(session: Session, limit: TimeLimit, *, is_exhausted: bool) ->
             f"server {name!r} shows that it works but has not come to an end within {seconds:g} s; "
             'raise its "max_call_time" or MCP_GATEWAY_MAX_CALL_TIME if it needs longer'
         )
-    too_slow = ServerTimeout(f"server {name!r} gave no answer within {limit}; {limit.hint}")
+    too_slow = ServerTimeout(f"server {name!r} gave no answer within {limit}; {limit.hint}{_quote_output(session)}")
     session.breaker.record_no_answer(too_slow)
     return too_slow
+
+
+def _quote_output(session: Session) -> str:
+    """Quote what the server sent in place of messages, if anything."""
+    channel = None if session.connection is None else session.connection.channel
+    output = channel.unreadable_output if isinstance(channel, SupportsUnreadableOutput) else ""
+    return f"; since its last answer {escape_line(remove_terminal_sequences(output))}" if output else ""

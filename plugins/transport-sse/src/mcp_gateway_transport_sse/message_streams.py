@@ -37,8 +37,8 @@ class MessageReader:
         """Read the SDK's stream."""
         self._stream, self._events = stream, events
 
-    async def __aiter__(self) -> AsyncIterator[SessionMessage]:
-        """Yield messages until the stream ends.
+    async def __aiter__(self) -> AsyncIterator[SessionMessage | Exception]:
+        """Yield messages until the stream ends; an error for an unreadable one.
 
         Raises:
             ServerUnavailable: it has not simply ended.
@@ -49,8 +49,11 @@ class MessageReader:
             if not received.is_kept and isinstance(item, SessionMessage):
                 yield item
                 continue
-            for message in _read_odd_message(received.data):
+            messages = list(_read_odd_message(received.data))
+            for message in messages:
                 yield SessionMessage(message)
+            if not messages:
+                yield ValueError("the data of an event are no message")
         if self._events.failure is not None:
             raise self._events.failure
 

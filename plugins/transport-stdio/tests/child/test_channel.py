@@ -17,7 +17,13 @@ from mcp_gateway_transport_stdio.child.stray_output import StrayOutput
 from mcp_gateway_transport_stdio.child.supervised_process import ChildCommand, Supervisor
 from mcp_gateway_transport_stdio.child.write_queue import MAX_MESSAGES
 
-from mcp_gateway.plugin import ConnectionDropped, RequestNotSent, ServerChannel, ServerUnavailable
+from mcp_gateway.plugin import (
+    ConnectionDropped,
+    RequestNotSent,
+    ServerChannel,
+    ServerUnavailable,
+    SupportsUnreadableOutput,
+)
 
 from .support import NOTIFICATION, SERVER, open_listener
 
@@ -61,14 +67,39 @@ async def test_of_an_abandoned_request_nothing_more_is_heard_but_its_response_be
     assert (handler.responses, handler.failures) == ([], [])
 
 
+async def test_lines_that_are_no_messages_are_told_until_the_next_answer():
+    async with open_listener() as listener:
+        channel = listener.channel
+        await listener.begin_write(b"Started\n", answers=True).outcome()
+        assert channel.unreadable_output == ""
+        assert isinstance(channel, SupportsUnreadableOutput)
+        listener.begin_write(b'{\n  "jsonrpc": "2.0",\n', request_id=2)
+        while "2 lines" not in channel.unreadable_output:
+            await anyio.lowlevel.checkpoint()
+        told = "it wrote 2 lines to standard output that are no MCP messages, first '{' (JSON over several lines: "
+        assert channel.unreadable_output.startswith(told)
+        await listener.ask(request_id=3)
+        assert channel.unreadable_output == ""
+
+
 UNNAMED = b'{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"Parse error"}}'
 
 
-async def test_an_error_without_an_id_is_the_answer_if_no_other_comes():
+@pytest.mark.parametrize("error_id", [b"null", b'"server-error"', b"-1", b"true"])
+async def test_an_error_without_an_id_of_ours_is_the_answer_if_no_other_comes(error_id):
+    error = UNNAMED.replace(b"null", error_id)
     async with open_listener() as listener:
-        assert await listener.begin_write(UNNAMED + b"\n").outcome() == UNNAMED
-        late = listener.begin_write(UNNAMED + b"\n", request_id=2, answers=True)
+        assert await listener.begin_write(error + b"\n").outcome() == error
+        late = listener.begin_write(error + b"\n", request_id=2, answers=True)
         assert b'"id": 2' in await late.outcome()
+
+
+async def test_a_line_of_a_log_that_has_an_id_is_no_answer():
+    async with open_listener() as listener:
+        logging = listener.begin_write(b'{"id":"7f","error":"it broke"}\n')
+        await anyio.sleep(1.5)  # longer than an error without an id waits
+        assert not logging.responses
+        await listener.ask(request_id=2)
 
 
 async def test_an_error_without_an_id_that_may_answer_something_else_is_no_answer():

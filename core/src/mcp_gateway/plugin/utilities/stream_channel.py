@@ -59,6 +59,7 @@ class StreamChannel:
         self._resumed = anyio.Event()
         self._resumed.set()
         self._closed = False
+        self._unreadable = 0
 
     async def __aenter__(self) -> Self:
         """Enter the task group that reads and writes."""
@@ -103,6 +104,15 @@ class StreamChannel:
         except ValueError as error:
             raise _not_carried(error) from None
 
+    @property
+    def unreadable_output(self) -> str:
+        """How many messages cannot be read; see `SupportsUnreadableOutput`.
+
+        They are not quoted, because nobody knows what is secret in them.
+        """
+        messages = "1 message" if self._unreadable == 1 else f"{self._unreadable} messages"
+        return f"it sent {messages} that cannot be read" if self._unreadable else ""
+
     def set_reading_paused(self, *, paused: bool) -> None:
         """Stop reading or go on; see `ServerChannel`."""
         if not paused:
@@ -134,6 +144,7 @@ class StreamChannel:
         try:
             async for item in self._read:
                 if isinstance(item, Exception):
+                    self._unreadable += 1
                     log.debug("message unreadable", extra={"reason": str(item)})
                 else:
                     self._hand_over(item, on_message)
@@ -162,21 +173,22 @@ class StreamChannel:
             request = self._requests.get(_own_id(related))
             (on_message if request is None else request.handler.on_message)(message)
             return
-        # An error without an id answers the request on whose stream it came.
-        answered = content.get("id")
-        request = self._requests.pop(_own_id(related if answered is None else answered), None)
+        # An error without an id of ours answers the request on whose stream it came.
+        answered = _own_id(content.get("id"))
+        request = self._requests.pop(answered or ("error" in content and _own_id(related)), None)
         if request is None:
             on_message(message)
             return
         # A transport may wait for more, for a status of HTTP: nobody needs that now.
         request.writing.deadline = anyio.current_time() + _DRAIN_SECONDS
+        self._unreadable = 0
         request.handler.on_response(message)
 
 
 def _own_id(value: object) -> int:
     """Read an id of ours as a server returns it; otherwise 0."""
     if type(value) is int:  # nearly always
-        return value
+        return max(value, 0)
     return (read_own_id(json.dumps(value).encode()) if isinstance(value, str | float) else None) or 0
 
 

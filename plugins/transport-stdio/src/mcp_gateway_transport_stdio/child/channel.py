@@ -78,6 +78,11 @@ class ChildChannel:
         """The last line of standard error; see `SupportsLastLine`."""
         return self._stderr_lines[-1] if self._stderr_lines else ""
 
+    @property
+    def unreadable_output(self) -> str:
+        """What it wrote in place of messages; see `SupportsUnreadableOutput`."""
+        return self._stray_output.recent_summary
+
     # -- to the child
 
     def request(
@@ -176,6 +181,7 @@ class ChildChannel:
 
     def _hand_over(self, handler: ResponseHandler, response: bytes) -> None:
         self.has_answered, self._has_written_others = True, False
+        self._stray_output.is_answered = True
         self._unanswered -= 1
         handler.on_response(response)
 

@@ -24,6 +24,8 @@ _ENDING = re.compile(rb',\s*"jsonrpc"\s*:\s*"2\.0"\s*,\s*"id"\s*:\s*(\d{1,15})\s
 _ESCAPE_CODES = re.compile(rb"(?:\x1b\[[\d;?]*[A-Za-z]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\))+")
 _RESULT = b'{"result":'
 _LONGEST_ENDING = 64
+_SIGNS_OF_A_RESPONSE = 2
+"""How many of `jsonrpc`, an outcome and an id a response has at least: programs log JSON with one of them, too."""
 
 
 class Message(NamedTuple):
@@ -110,10 +112,12 @@ def _message(content: bytes, members: _Members) -> Message | None:
         # Programs log JSON with a method, too.
         return Message(content, None) if is_declared and bytes(members.method)[:1] == b'"' else None
     has_outcome = members.result is not UNSET or members.error is not UNSET
-    if members.id is UNSET or bytes(members.id) == b"null":
-        is_error = members.error is not UNSET and bytes(members.error) != b"null"
-        return Message(content, None, is_error) if is_declared and has_outcome else None
-    return Message(content, read_own_id(bytes(members.id))) if is_declared or has_outcome else None
+    written_id = b"null" if members.id is UNSET else bytes(members.id)
+    if is_declared + has_outcome + (written_id != b"null") < _SIGNS_OF_A_RESPONSE:
+        return None
+    answered_id = read_own_id(written_id)
+    is_error = is_declared and members.error is not UNSET and bytes(members.error) != b"null"
+    return Message(content, answered_id, is_error and answered_id is None)
 
 
 def _decode_leniently(content: bytes) -> _Members | None:

@@ -52,6 +52,10 @@ class StrayOutput:
     secrets: tuple[str, ...] = ()
     lines: int = 0
     first: bytes = b""
+    is_answered: bool = True
+    """Whether an answer has come since the last stray line."""
+    _recent: int = 0
+    _first_recent: bytes = b""
     is_indented: bool = False
     """Whether messages are among them, each over several lines."""
     _next: int = 1
@@ -67,6 +71,9 @@ class StrayOutput:
         self.is_indented |= self._has_brace and line.startswith(b'"jsonrpc"')
         if self.lines == 1:
             self.first = line[:_READ]
+        if self.is_answered:
+            self.is_answered, self._recent, self._first_recent = False, 0, line[:_READ]
+        self._recent += 1
         if log.isEnabledFor(logging.DEBUG):
             log.debug("stray output", extra={"program": self.program, "line": self._to_text(line)})
         if self.lines == self._next:
@@ -82,9 +89,18 @@ class StrayOutput:
     @property
     def summary(self) -> str:
         """Number of the lines, the first one and its kind, as text."""
-        count = f"{self.lines} line{'' if self.lines == 1 else 's'}"
-        shown = f"it wrote {count} to standard output that are no MCP messages, first {self._to_text(self.first)!r}"
-        kind = next((words for pattern, words in _KINDS if pattern.search(self.first)), None)
+        return self._describe(self.lines, self.first)
+
+    @property
+    def recent_summary(self) -> str:
+        """The `summary` of those since the last answer; empty without any."""
+        return "" if self.is_answered else self._describe(self._recent, self._first_recent)
+
+    def _describe(self, lines: int, first: bytes) -> str:
+        count = "1 line" if lines == 1 else f"{lines} lines"
+        is_none = "is no MCP message" if lines == 1 else "are no MCP messages"
+        shown = f"it wrote {count} to standard output that {is_none}, first {self._to_text(first)!r}"
+        kind = next((words for pattern, words in _KINDS if pattern.search(first)), None)
         return shown if kind is None else f"{shown} ({kind})"
 
     def _to_text(self, line: bytes) -> str:

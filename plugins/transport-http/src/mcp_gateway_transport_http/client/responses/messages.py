@@ -32,7 +32,7 @@ class Kind(Enum):
 
     RESPONSE = auto()
     UNNAMED = auto()
-    """An error without an id: the response, if no other comes."""
+    """An error without an id that could be a request's: the response, if no other comes."""
     FOREIGN = auto()
     """A response to another request."""
     OTHER = auto()
@@ -80,11 +80,13 @@ def _kind_of_envelope(envelope: _Envelope, request_id: int) -> Kind:
     if envelope.method is not None:
         return Kind.OTHER
     has_error = envelope.error is not UNSET and bytes(envelope.error) != b"null"
-    if envelope.id is UNSET or bytes(envelope.id) == b"null":
-        return Kind.UNNAMED if has_error else Kind.NONE
-    if envelope.result is UNSET and not has_error:
+    written_id = b"null" if envelope.id is UNSET else bytes(envelope.id)
+    if not has_error and (envelope.result is UNSET or written_id == b"null"):
         return Kind.NONE
-    return Kind.RESPONSE if read_own_id(bytes(envelope.id)) == request_id else Kind.FOREIGN
+    answered_id = read_own_id(written_id)
+    if answered_id is None and has_error:
+        return Kind.UNNAMED
+    return Kind.RESPONSE if answered_id == request_id else Kind.FOREIGN
 
 
 def split_messages(text: bytes) -> list[bytes]:
