@@ -1,10 +1,17 @@
-"""A client whose `server/discover` was not answered in time begins anew with `initialize`, on the same pipe."""
+"""Falling back to an older version of the protocol, in front of the gateway and behind it.
+
+A client whose `server/discover` was not answered in time begins anew with `initialize`, on the same pipe. A server that
+refuses `initialize` with the newest version and names another one gets that.
+"""
 
 from __future__ import annotations
 
+import os
+import sys
+
 import pytest
 
-from .support.gateways import GATEWAY, WAIT_SECONDS, Launcher, plain_entry
+from .support.gateways import GATEWAY, HERE, WAIT_SECONDS, Launcher, plain_entry
 from .support.raw_clients import HANDSHAKE, INFO, StdioClient
 
 
@@ -29,3 +36,18 @@ def test_a_client_may_fall_back_to_the_handshake(launcher: Launcher, *, alone: b
     assert client.process.popen.stdin is not None
     client.process.popen.stdin.close()
     assert client.process.popen.wait(WAIT_SECONDS) == 0
+
+
+@pytest.mark.parametrize("place", ["stdio", "http 200", "http 400"])
+def test_a_server_that_refuses_all_versions_but_one_is_served(launcher: Launcher, place: str) -> None:
+    command = [sys.executable, str(HERE / "servers" / "one_version.py"), *place.split()]
+    entry = {"name": "picky", "command": command[0], "args": command[1:]}
+    if place != "stdio":
+        process = launcher.start(command, dict(os.environ))
+        assert process.popen.stdout is not None
+        entry = {"name": "picky", "url": f"http://127.0.0.1:{process.popen.stdout.readline().strip()}/mcp"}
+    config = launcher.config(entry)
+    trial = launcher.run("check", "--connect", config=config)
+    assert (trial.returncode, "1 tool" in trial.stdout) == (0, True), trial.stdout
+    called = launcher.run("call", "picky__echo", config=config)
+    assert called.stdout.strip() == "done", called.stderr

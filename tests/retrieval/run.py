@@ -1,6 +1,7 @@
 """Runs every installed ranker, and what else there is, over every set, prints how they do, and compares with before.
 
 python tests/retrieval/run.py                  everything; fails if a ranker has become worse
+python tests/retrieval/run.py --ours           only the installed rankers; fails if one has become worse
 python tests/retrieval/run.py bm25 --sets metatool
 python tests/retrieval/run.py --write          takes what it finds as the new baseline
 python tests/retrieval/run.py --whole          what is not ours gets every query, not only every fifth
@@ -39,8 +40,8 @@ Results = dict[str, dict[str, dict[str, float]]]
 
 
 @asynccontextmanager
-async def searchers(wanted: Sequence[str]) -> AsyncIterator[dict[str, Searcher]]:
-    """Open the rankers and the others; all of them, unless some are wanted."""
+async def searchers(wanted: Sequence[str], *, ours: bool = False) -> AsyncIterator[dict[str, Searcher]]:
+    """Open the rankers and, unless only `ours` are wanted, the others; all of them, unless some are `wanted`."""
     around = RankerContext.from_installed()
     modules = {"rank_bm25 (plain)": "rank_bm25", "bm25s": "bm25s", "FastMCP 4": "fastmcp"}
     async with AsyncExitStack() as stack:
@@ -51,7 +52,8 @@ async def searchers(wanted: Sequence[str]) -> AsyncIterator[dict[str, Searcher]]
                 found[name] = await stack.enter_async_context(
                     ranker(name, bound, RankerContext(around.storage, others))
                 )
-        there = {name: searcher for name, searcher in OTHERS.items() if importlib.util.find_spec(modules[name])}
+        others_wanted = {} if ours else OTHERS
+        there = {name: searcher for name, searcher in others_wanted.items() if importlib.util.find_spec(modules[name])}
         yield {**found, **{name: searcher for name, searcher in there.items() if not wanted or name in wanted}}
 
 
@@ -112,8 +114,8 @@ async def _main(arguments: argparse.Namespace) -> int:
     sets = [item for item in SETS if not arguments.sets or item.name in arguments.sets]
     if arguments.longer_than:
         sets = [longer for item in sets if (longer := item.longer_than(arguments.longer_than)).cases]
-    async with searchers(arguments.searchers) as found:
-        if not arguments.whole:
+    async with searchers(arguments.searchers, ours=arguments.ours) as found:
+        if not arguments.whole and not arguments.ours:
             print(f"{', '.join(OTHERS)}: every {SPARED}th query only; all of them with --whole")
         results = await evaluate(found, sets, 1 if arguments.whole else SPARED)
         print(f"\nmean of {len(sets)} sets")
@@ -135,6 +137,7 @@ def main() -> int:
     """Run the command; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("searchers", nargs="*", help=f"only these: {', '.join([*sorted(installed()), *OTHERS])}")
+    parser.add_argument("--ours", action="store_true", help="only the installed rankers")
     parser.add_argument("--sets", nargs="+", choices=[item.name for item in SETS], help="only these sets")
     parser.add_argument("--longer-than", type=int, default=0, help="only queries of more characters")
     parser.add_argument("--whole", action="store_true", help="give what is not ours every query, too")

@@ -156,6 +156,41 @@ async def test_a_server_of_an_unknown_version_is_an_error_that_names_it():
     assert said == "the server speaks protocol version '1999-01-01', unknown here"
 
 
+@pytest.mark.parametrize(
+    "supported", [["2024-11-05"], ["2030-01-01", "2024-11-05", None, "2025-06-18"], ["2026-07-28", "2025-06-18"]]
+)
+async def test_a_server_that_refuses_our_version_and_names_its_own_gets_the_newest_of_those(supported):
+    seen = []
+
+    def initialize(params):
+        seen.append(params["protocolVersion"])
+        if seen[-1] not in supported:
+            raise MCPError(-32602, "Unsupported protocol version", {"supported": supported, "requested": seen[-1]})
+        return {**INITIALIZE_RESULT, "protocolVersion": seen[-1]}
+
+    connection = await negotiate_with({"initialize": initialize})
+    newest = "2025-06-18" if len(supported) > 1 else "2024-11-05"
+    assert (connection.version, seen) == (newest, [HANDSHAKE, newest])
+
+
+@pytest.mark.parametrize(
+    "data", [None, "x", {"supported": "2025-06-18"}, {"supported": []}, {"supported": [HANDSHAKE, "2025-06-18"]}]
+)
+async def test_a_refusal_that_names_no_older_version_of_ours_is_an_error(data):
+    assert await negotiation_error({"initialize": MCPError(-32602, "not this one", data)}) == "not this one"
+
+
+async def test_a_server_that_refuses_the_version_it_has_named_is_asked_no_third_time():
+    seen = []
+
+    def initialize(params):
+        seen.append(params["protocolVersion"])
+        raise MCPError(-32602, f"not {seen[-1]}", {"supported": ["2025-06-18"]})
+
+    assert await negotiation_error({"initialize": initialize}) == "not 2025-06-18"
+    assert seen == [HANDSHAKE, "2025-06-18"]
+
+
 async def test_an_old_server_gets_the_params_as_they_are_and_a_modern_one_an_envelope():
     seen = []
 

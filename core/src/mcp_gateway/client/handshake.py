@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from typing import Any
 
 import anyio
 import mcp_types as types
@@ -159,9 +160,13 @@ def _wants_modern(error: Failure) -> bool:
     """
     if isinstance(error, ServerUnavailable):
         return False
+    return error.code == types.UNSUPPORTED_PROTOCOL_VERSION and LATEST_MODERN_VERSION in _supported_versions(error)
+
+
+def _supported_versions(error: MCPError) -> list[Any]:
+    """Return the protocol versions that an error names as supported."""
     supported = error.error.data.get("supported") if isinstance(error.error.data, dict) else None
-    named = isinstance(supported, list) and LATEST_MODERN_VERSION in supported
-    return error.code == types.UNSUPPORTED_PROTOCOL_VERSION and named
+    return supported if isinstance(supported, list) else []
 
 
 async def _initialize_beside(connection: Connection, refused: anyio.Event) -> Failure | None:
@@ -178,18 +183,18 @@ async def _initialize_beside(connection: Connection, refused: anyio.Event) -> Fa
 
 
 async def _initialize(connection: Connection) -> None:
-    capabilities = dict(connection.router.capabilities)
-    result = await connection.send(
-        "initialize",
-        {
-            "protocolVersion": LATEST_HANDSHAKE_VERSION,
-            "capabilities": capabilities,
-            "clientInfo": IMPLEMENTATION,
-            **_encode_chain(connection),
-        },
-        {HEADER: connection.router.chain} if connection.router.chain else {},
-        next(connection.ids),
-    )
+    """Initialize the session; if need be, with an older version.
+
+    A server should answer a version that it does not speak with one that it does, but some refuse it and name theirs.
+    """
+    try:
+        result = await _send_initialize(connection, LATEST_HANDSHAKE_VERSION)
+    except MCPError as error:
+        supported = _supported_versions(error)
+        older = next((known for known in reversed(HANDSHAKE_PROTOCOL_VERSIONS) if known in supported), None)
+        if older is None or older == LATEST_HANDSHAKE_VERSION:
+            raise
+        result = await _send_initialize(connection, older)
     version = result.get("protocolVersion")
     if version not in HANDSHAKE_PROTOCOL_VERSIONS:
         raise MCPError(types.INVALID_REQUEST, f"the server speaks protocol version {version!r}, unknown here")
@@ -198,3 +203,14 @@ async def _initialize(connection: Connection) -> None:
     with suppress(MCPError, ConnectionDropped):
         await connection.channel.send(encode_notification("notifications/initialized", None), headers)
     connection.set_version(version, result)
+
+
+async def _send_initialize(connection: Connection, version: str) -> Json:
+    params = {
+        "protocolVersion": version,
+        "capabilities": dict(connection.router.capabilities),
+        "clientInfo": IMPLEMENTATION,
+        **_encode_chain(connection),
+    }
+    headers = {HEADER: connection.router.chain} if connection.router.chain else {}
+    return await connection.send("initialize", params, headers, next(connection.ids))
