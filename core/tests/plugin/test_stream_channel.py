@@ -122,14 +122,14 @@ async def test_an_error_without_an_id_of_ours_answers_the_request_on_whose_strea
 async def test_what_cannot_be_read_is_told_until_the_next_response():
     async with open_wire() as wire:
         assert isinstance(wire.channel, SupportsUnreadableOutput)
-        assert wire.channel.unreadable_output == ""
+        assert wire.channel.describe_unreadable(1) == ""
         wire.channel.request(REQUEST, 1, {}, wire.handler)
         await wire.say.send(ValueError("no JSON"))
-        await until(lambda: wire.channel.unreadable_output)
-        assert wire.channel.unreadable_output == "it sent 1 message that cannot be read"
+        await until(lambda: wire.channel.describe_unreadable(1))
+        assert wire.channel.describe_unreadable(1) == "it sent 1 message that cannot be read"
         await wire.respond()
         await until(lambda: wire.handler.responses)
-        assert wire.channel.unreadable_output == ""
+        assert wire.channel.describe_unreadable(1) == ""
 
 
 async def test_what_comes_before_the_response_is_handed_over_before_it():

@@ -227,10 +227,10 @@ async def test_silence_has_an_end_and_the_server_is_notified():
 
 async def test_the_error_of_a_request_without_an_answer_quotes_what_came_in_its_place():
     server = FakeServer()
-    server.unreadable_output = "it wrote 1 line that is no message, first '\x1b[31mhello\n'"
+    server.describe_unreadable = lambda request_id: f"it wrote 1 line, first '\x1b[31mhello\n', to {request_id}"
     async with running(server, timeout=0.1) as run:
         found = str(await run.outcome())
-    assert found.endswith("; since its last answer it wrote 1 line that is no message, first 'hello\\n'")
+    assert found.endswith(f"; since its last answer it wrote 1 line, first 'hello\\n', to {run.request.request_id}")
 
 
 async def test_a_request_that_has_an_answer_or_a_failure_is_neither_abandoned_nor_cancelled():

@@ -73,7 +73,7 @@ class FakeServer:
     faults: list[Exception] = field(default_factory=list)
     may_take: anyio.Event | None = None
     """Before it is set, what the gateway sends beside requests is not taken."""
-    unreadable_output: str = ""
+    describe_unreadable: Callable[[int | None], str] = lambda _: ""
     _on_message: Callable[[bytes], None] = print
     _on_close: Callable[[], None] = print
 

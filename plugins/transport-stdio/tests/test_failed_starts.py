@@ -97,7 +97,7 @@ async def test_what_was_written_is_known_when_a_start_has_taken_too_long(tmp_pat
             except anyio.get_cancelled_exc_class() as error:
                 heard += getattr(error, "__notes__", ())
                 raise
-    assert heard == ["it wrote 1 line to standard output that are no MCP messages, first 'Loading ...'"]
+    assert heard == ["it wrote 1 line to standard output that is no MCP message, first 'Loading ...'"]
 
 
 def leaf_of(error: BaseException) -> BaseException:

@@ -112,15 +112,15 @@ class SupportsLastLine(ServerChannel, Protocol):
 class SupportsUnreadableOutput(ServerChannel, Protocol):
     """Optional: a channel that knows of output in place of messages.
 
-    The error of a request without an answer quotes it.
+    The error of a request without an answer tells it.
     """
 
-    @property
-    def unreadable_output(self) -> str:
-        """What came since the last response and is no message, in words.
+    def describe_unreadable(self, request_id: int | None) -> str:
+        """Return what came since the last response and is no message.
 
-        For example "it wrote 3 lines that are no MCP messages, first '{'"; an empty string if nothing came. Secrets are
-        masked in it.
+        For example "it wrote 3 lines that are no MCP messages, first '{'"; an empty string if nothing came. It may be
+        quoted only if it cannot be about another request than this one, whose caller may be another. Secrets are masked
+        in it.
         """
         ...
 

@@ -61,10 +61,12 @@ def _name_server(session: Session, error: ServerUnavailable) -> ServerUnavailabl
     return named
 
 
-def record_timeout(session: Session, limit: TimeLimit, *, is_exhausted: bool) -> ServerTimeout:
+def record_timeout(
+    session: Session, limit: TimeLimit, *, is_exhausted: bool, request_id: int | None = None
+) -> ServerTimeout:
     """Return the error of a request that timed out, recording the outcome.
 
-    With `is_exhausted` it has used up all of its `max_call_time`.
+    With `is_exhausted` it has used up all of its `max_call_time`. `request_id` is given if it was a single request.
     """
     name = session.server
     if is_exhausted:
@@ -73,13 +75,15 @@ def record_timeout(session: Session, limit: TimeLimit, *, is_exhausted: bool) ->
             f"server {name!r} shows that it works but has not come to an end within {seconds:g} s; "
             'raise its "max_call_time" or MCP_GATEWAY_MAX_CALL_TIME if it needs longer'
         )
-    too_slow = ServerTimeout(f"server {name!r} gave no answer within {limit}; {limit.hint}{_quote_output(session)}")
+    too_slow = ServerTimeout(
+        f"server {name!r} gave no answer within {limit}; {limit.hint}{_tell_unreadable(session, request_id)}"
+    )
     session.breaker.record_no_answer(too_slow)
     return too_slow
 
 
-def _quote_output(session: Session) -> str:
-    """Quote what the server sent in place of messages, if anything."""
+def _tell_unreadable(session: Session, request_id: int | None) -> str:
+    """Tell what the server sent in place of messages, if anything."""
     channel = None if session.connection is None else session.connection.channel
-    output = channel.unreadable_output if isinstance(channel, SupportsUnreadableOutput) else ""
+    output = channel.describe_unreadable(request_id) if isinstance(channel, SupportsUnreadableOutput) else ""
     return f"; since its last answer {escape_line(remove_terminal_sequences(output))}" if output else ""

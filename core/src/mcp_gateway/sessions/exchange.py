@@ -91,7 +91,8 @@ class Exchange(InFlightRequest, eq=False, kw_only=True):
             abandon()
             connection.cancel_request(request_id)
             limit = session.time_limits.call
-            raise record_timeout(session, limit, is_exhausted=self._last is not None) from None
+            is_exhausted = self._last is not None
+            raise record_timeout(session, limit, is_exhausted=is_exhausted, request_id=request_id) from None
         except asyncio.CancelledError:
             abandon()
             connection.cancel_request(request_id)

@@ -71,15 +71,38 @@ async def test_lines_that_are_no_messages_are_told_until_the_next_answer():
     async with open_listener() as listener:
         channel = listener.channel
         await listener.begin_write(b"Started\n", answers=True).outcome()
-        assert channel.unreadable_output == ""
+        assert channel.describe_unreadable(1) == ""
         assert isinstance(channel, SupportsUnreadableOutput)
         listener.begin_write(b'{\n  "jsonrpc": "2.0",\n', request_id=2)
-        while "2 lines" not in channel.unreadable_output:
+        while "2 lines" not in channel.describe_unreadable(2):
             await anyio.lowlevel.checkpoint()
         told = "it wrote 2 lines to standard output that are no MCP messages, first '{' (JSON over several lines: "
-        assert channel.unreadable_output.startswith(told)
+        assert channel.describe_unreadable(2).startswith(told)
         await listener.ask(request_id=3)
-        assert channel.unreadable_output == ""
+        assert channel.describe_unreadable(3) == ""
+
+
+@pytest.mark.parametrize("is_abandoned", [False, True])
+async def test_a_line_that_is_no_message_is_quoted_to_the_only_request_that_it_can_be_about(is_abandoned):
+    broken = b'Working... {"jsonrpc":"2.0","id":1,"result":"of another"}\n'
+    async with open_listener() as listener:
+        channel = listener.channel
+        earlier = listener.begin_write(broken)
+        while not channel.describe_unreadable(1):
+            await anyio.lowlevel.checkpoint()
+        listener.begin("silence", request_id=2)
+        assert "of another" in channel.describe_unreadable(1)
+        for other in (2, None):
+            told = channel.describe_unreadable(other)
+            assert told == "it wrote 1 line to standard output that is no MCP message"
+        if is_abandoned:
+            earlier.abandon()
+        await listener.ask(request_id=3)
+        later = listener.begin_write(broken, request_id=4)
+        while not channel.describe_unreadable(4):
+            await anyio.lowlevel.checkpoint()
+        assert "of another" not in channel.describe_unreadable(4), "it may be about the first one"
+        assert not later.responses
 
 
 UNNAMED = b'{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"Parse error"}}'

@@ -104,11 +104,10 @@ class StreamChannel:
         except ValueError as error:
             raise _not_carried(error) from None
 
-    @property
-    def unreadable_output(self) -> str:
-        """How many messages cannot be read; see `SupportsUnreadableOutput`.
+    def describe_unreadable(self, request_id: int | None) -> str:  # noqa: ARG002  # nothing is quoted
+        """Return how many messages cannot be read; see `SupportsUnreadableOutput`.
 
-        They are not quoted, because nobody knows what is secret in them.
+        Nobody knows what is secret in them.
         """
         messages = "1 message" if self._unreadable == 1 else f"{self._unreadable} messages"
         return f"it sent {messages} that cannot be read" if self._unreadable else ""

@@ -78,10 +78,9 @@ class ChildChannel:
         """The last line of standard error; see `SupportsLastLine`."""
         return self._stderr_lines[-1] if self._stderr_lines else ""
 
-    @property
-    def unreadable_output(self) -> str:
-        """What it wrote in place of messages; see `SupportsUnreadableOutput`."""
-        return self._stray_output.recent_summary
+    def describe_unreadable(self, request_id: int | None) -> str:
+        """Return what it wrote in place of messages; see `SupportsUnreadableOutput`."""
+        return self._stray_output.describe_recent(request_id)
 
     # -- to the child
 
@@ -158,7 +157,7 @@ class ChildChannel:
     def _on_odd_line(self, line: bytes) -> None:
         message = parse_message(line)
         if message is None:
-            self._stray_output.on_line(line)
+            self._stray_output.on_line(line, self._sole_request_id)
         if not self.has_answered:
             self._check_program(message)
         if message is None or self._child.closed:
@@ -166,11 +165,15 @@ class ChildChannel:
         handler = None if message.answered_id is None else self._pending.pop(message.answered_id, None)
         if handler is not None:
             self._hand_over(handler, message.content)
-        elif message.is_unnamed_error and self._unanswered == len(self._pending) == 1 and not self._has_written_others:
-            request_id, loop = next(iter(self._pending)), asyncio.get_running_loop()
-            loop.call_later(_UNNAMED_SECONDS, self._answer_unnamed, request_id, message.content)
+        elif message.is_unnamed_error and (sole := self._sole_request_id) and not self._has_written_others:
+            asyncio.get_running_loop().call_later(_UNNAMED_SECONDS, self._answer_unnamed, sole, message.content)
         else:
             self._on_message(message.content)
+
+    @property
+    def _sole_request_id(self) -> int | None:
+        """The id of the only request without an answer, abandoned ones included."""
+        return next(iter(self._pending)) if self._unanswered == len(self._pending) == 1 else None
 
     def _answer_unnamed(self, request_id: int, error: bytes) -> None:
         """Take an error without an id for the answer, unless that came."""
@@ -217,9 +220,8 @@ class ChildChannel:
         message = (
             f"a message of {line.size} bytes, more than the {self._limit} that GATEWAY_MAX_RESULT_BYTES lets through"
         )
-        log.error(
-            "message too long", extra={"program": self._stray_output.program, "size": line.size, "limit": self._limit}
-        )
+        facts = {"program": self._stray_output.program, "size": line.size, "limit": self._limit}
+        log.error("message too long", extra=facts)
         failed_id, self._failed_id = self._failed_id, None
         if line.id is None:
             self._stray_output.on_line(line.head)

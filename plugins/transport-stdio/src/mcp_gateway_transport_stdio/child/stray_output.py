@@ -56,15 +56,17 @@ class StrayOutput:
     """Whether an answer has come since the last stray line."""
     _recent: int = 0
     _first_recent: bytes = b""
+    _first_recent_id: int | None = None
     is_indented: bool = False
     """Whether messages are among them, each over several lines."""
     _next: int = 1
     _has_brace: bool = False
 
-    def on_line(self, line: bytes) -> None:
+    def on_line(self, line: bytes, request_id: int | None = None) -> None:
         """Count a stray line; warn at powers of ten.
 
-        These are the first line, the tenth, the hundredth and so on.
+        These are the first line, the tenth, the hundredth and so on. `request_id` is that of the only request without
+        an answer, if there is just one.
         """
         self.lines += 1
         self._has_brace |= line == b"{"
@@ -72,7 +74,8 @@ class StrayOutput:
         if self.lines == 1:
             self.first = line[:_READ]
         if self.is_answered:
-            self.is_answered, self._recent, self._first_recent = False, 0, line[:_READ]
+            self.is_answered, self._recent = False, 0
+            self._first_recent, self._first_recent_id = line[:_READ], request_id
         self._recent += 1
         if log.isEnabledFor(logging.DEBUG):
             log.debug("stray output", extra={"program": self.program, "line": self._to_text(line)})
@@ -89,17 +92,25 @@ class StrayOutput:
     @property
     def summary(self) -> str:
         """Number of the lines, the first one and its kind, as text."""
-        return self._describe(self.lines, self.first)
+        return self._describe(self.lines, self.first, is_quoted=True)
 
-    @property
-    def recent_summary(self) -> str:
-        """The `summary` of those since the last answer; empty without any."""
-        return "" if self.is_answered else self._describe(self._recent, self._first_recent)
+    def describe_recent(self, request_id: int | None) -> str:
+        """Return the `summary` of those since the last answer; empty if none.
 
-    def _describe(self, lines: int, first: bytes) -> str:
+        The first one is quoted only to the request that it can be about, as it may hold the answer of another.
+        """
+        if self.is_answered:
+            return ""
+        is_quoted = request_id is not None and request_id == self._first_recent_id
+        return self._describe(self._recent, self._first_recent, is_quoted=is_quoted)
+
+    def _describe(self, lines: int, first: bytes, *, is_quoted: bool) -> str:
         count = "1 line" if lines == 1 else f"{lines} lines"
-        is_none = "is no MCP message" if lines == 1 else "are no MCP messages"
-        shown = f"it wrote {count} to standard output that {is_none}, first {self._to_text(first)!r}"
+        shown = (
+            f"it wrote {count} to standard output that {'is no MCP message' if lines == 1 else 'are no MCP messages'}"
+        )
+        if is_quoted:
+            shown += f", first {self._to_text(first)!r}"
         kind = next((words for pattern, words in _KINDS if pattern.search(first)), None)
         return shown if kind is None else f"{shown} ({kind})"
 
