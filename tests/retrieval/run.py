@@ -1,7 +1,7 @@
 """Runs every installed ranker, and what else there is, over every set, prints how they do, and compares with before.
 
 python tests/retrieval/run.py                  everything; fails if a ranker has become worse
-python tests/retrieval/run.py --ours           only the installed rankers; fails if one has become worse
+python tests/retrieval/run.py --ours           only the installed rankers, without their speed; fails if one is worse
 python tests/retrieval/run.py bm25 --sets metatool
 python tests/retrieval/run.py --write          takes what it finds as the new baseline
 python tests/retrieval/run.py --whole          what is not ours gets every query, not only every fifth
@@ -122,7 +122,7 @@ async def _main(arguments: argparse.Namespace) -> int:
         print(_row("", MEASURES))
         for name, by_set in results.items():
             print(_row(name, [f"{value:.3f}" for value in macro(by_set).values()]))
-        if not arguments.sets and not arguments.longer_than:
+        if not arguments.sets and not arguments.longer_than and not arguments.ours:
             paces: dict[str, Pace] = {name: await speed(searcher) for name, searcher in found.items()}
             print_paces(paces)
     if arguments.write:
@@ -137,7 +137,7 @@ def main() -> int:
     """Run the command; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("searchers", nargs="*", help=f"only these: {', '.join([*sorted(installed()), *OTHERS])}")
-    parser.add_argument("--ours", action="store_true", help="only the installed rankers")
+    parser.add_argument("--ours", action="store_true", help="only the installed rankers, without their speed")
     parser.add_argument("--sets", nargs="+", choices=[item.name for item in SETS], help="only these sets")
     parser.add_argument("--longer-than", type=int, default=0, help="only queries of more characters")
     parser.add_argument("--whole", action="store_true", help="give what is not ours every query, too")
