@@ -241,8 +241,8 @@ IDS = [
     ),
     answer(
         "error of an id that is none of ours alone",
-        '{"jsonrpc":"2.0","id":"server-error","error":{"code":-32050,"message":"alone"}}',
-        expected=Error(-32050, "alone"),
+        '{"jsonrpc":"2.0","id":"server-error","error":{"code":-32700,"message":"alone"}}',
+        expected=Error(-32700, "alone"),
         sdk="waits waits error",
         decision="some SDKs write such an id where they do not know the request's",
     ),
