@@ -74,6 +74,10 @@ class CompiledCatalog:
     _private: dict[tuple[int, str], tuple[Listing, Route]] = field(default_factory=dict, repr=False)
     _encoded: dict[Hashable, Raw] = field(default_factory=dict, repr=False)
 
+    def known_route(self, name: str) -> Route | None:
+        """Return the route of a tool that has been asked for before."""
+        return self._routes.get(name)
+
     def route(self, name: str) -> Route | None:
         """Return the route of a tool by its full name.
 

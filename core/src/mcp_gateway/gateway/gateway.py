@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 import structlog
@@ -22,12 +23,13 @@ from mcp_gateway.discovery.loop_trace import LoopTracer
 from mcp_gateway.discovery.refresher import Refresher
 from mcp_gateway.gateway.compiled_catalog import METHOD, CatalogCompiler, Route, route_of
 from mcp_gateway.gateway.era_bridge import EraBridge
+from mcp_gateway.gateway.errors import UnknownMethod
 from mcp_gateway.gateway.find_tool import find_tool
 from mcp_gateway.gateway.login import with_login
 from mcp_gateway.gateway.request import Request
 from mcp_gateway.gateway.resource_subscriptions import Subscriptions, UpdatedFn
 from mcp_gateway.gateway.tasks import Tasks
-from mcp_gateway.plugin import Caller, GatewayError, Query
+from mcp_gateway.plugin import Caller, Query
 from mcp_gateway.protocol.client_channel import ALONE, ClientChannel
 from mcp_gateway.protocol.raw_json import NO_MEMBERS, Fields, decode_member, encode_raw
 from mcp_gateway.runtime.events import GatewayEvents
@@ -47,12 +49,6 @@ SETTLE_SECONDS = 3.0
 
 SETTLE_EMPTY_SECONDS = 10.0
 """How long it waits if there is nothing to search without them."""
-
-
-class UnknownMethod(GatewayError):
-    """A request with a method that no server here supports."""
-
-    code = "unknown_method"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,13 +111,11 @@ class Gateway:
         """
         began = time.perf_counter()
         try:
-            route = self.compiler.current().route(name)
+            route = self.compiler.current().known_route(name)
             if route is None or self.access.may_have_private(route.spec, caller):
                 result = await self._find_and_call(name, Request(METHOD, params, meta), caller, channel)
-            elif route.spec.name in self.access.strategies:
+            else:
                 result = await self._send(route.spec, route.request(params, meta), caller, channel)
-            else:  # nobody has to log in
-                result = await self._send_with_credentials(route.spec, route.request(params, meta), caller, channel)
         except BaseException:
             self.pool.load.failed += 1
             log.info("call failed", tool=name, seconds=round(time.perf_counter() - began, 3))
@@ -133,25 +127,48 @@ class Gateway:
             log.debug("call succeeded", tool=name, seconds=round(time.perf_counter() - began, 3))
         return result
 
-    async def _find_and_call(self, name: str, request: Request, caller: Caller, channel: ClientChannel) -> Fields:
-        """Call a tool that the common catalog lacks or cannot share."""
-        access, owner = self.access, self.compiler.current().prefix_owner(name)
-        is_private = owner is not None and access.may_have_private(owner, caller)
-        spec = owner if owner is not None and is_private else (await self.resolver_for(caller)).tool_server(name)
+    def _find_and_call(self, name: str, request: Request, caller: Caller, channel: ClientChannel) -> Awaitable[Fields]:
+        """Call a tool whose route is not known yet, or not shared."""
+        access, compiled = self.access, self.compiler.current()
+        owner = compiled.prefix_owner(name)
+        if owner is not None and access.may_have_private(owner, caller):
+            send = partial(self._call_listed, owner, name, caller, channel)
+            return with_login(access, owner, request, send, caller=caller, channel=channel)
+        route = compiled.route(name)
+        if route is None or access.may_have_private(route.spec, caller):
+            return self._call_unlisted(name, request, caller, channel)
+        return self._send(route.spec, route.request(request.params, request.meta), caller, channel)
 
-        async def send(request: Request) -> Fields:
-            session_key = await access.session_key(spec, caller) if is_private else None
-            route = None if session_key is None else self._route_for(session_key, name)
-            if route is None:
-                seen = await self.resolver_for(caller)
-                server = seen.tool_server(name)
-                session_key = session_key if server is spec else None
-                found = await find_tool(self.views, server, name, caller, seen=seen, common=self.resolver)
-                route = route_of(server, *found)
-            call = route.request(request.params, request.meta)
-            return await self._send_with_credentials(route.spec, call, caller, channel, session_key)
+    async def _call_unlisted(self, name: str, request: Request, caller: Caller, channel: ClientChannel) -> Fields:
+        spec = (await self.resolver_for(caller)).tool_server(name)
+        send = partial(self._call_found, None, name, caller, channel)
+        return await with_login(self.access, spec, request, send, caller=caller, channel=channel)
 
-        return await with_login(access, spec, request, send, caller=caller, channel=channel)
+    async def _call_listed(
+        self, owner: ServerSpec, name: str, caller: Caller, channel: ClientChannel, request: Request
+    ) -> Fields:
+        """Call a tool as listed for the caller's own credentials."""
+        session_key = await self.access.session_key(owner, caller)
+        route = self._route_for(session_key, name)
+        if route is None:
+            return await self._call_found(session_key, name, caller, channel, request)
+        call = route.request(request.params, request.meta)
+        return await self._send_with_credentials(route.spec, call, caller, channel, session_key)
+
+    async def _call_found(
+        self, session_key: SessionKey | None, name: str, caller: Caller, channel: ClientChannel, request: Request
+    ) -> Fields:
+        """Call a tool after looking for its server.
+
+        `session_key` is of the server that its name begins with.
+        """
+        seen = await self.resolver_for(caller)
+        server = seen.tool_server(name)
+        if session_key is not None and session_key.spec is not server:
+            session_key = None
+        found = await find_tool(self.views, server, name, caller, seen=seen, common=self.resolver)
+        call = route_of(server, *found).request(request.params, request.meta)
+        return await self._send_with_credentials(server, call, caller, channel, session_key)
 
     def _route_for(self, session_key: SessionKey, name: str) -> Route | None:
         """Return a tool's route as listed for certain credentials."""
@@ -237,30 +254,17 @@ class Gateway:
                 return await self._send(server, request, caller, channel)
 
             return await self.tasks.forward(request, seen, send, caller.principal)
-        raise UnknownMethod(self._nobody_takes(method))
+        raise UnknownMethod(method, list(self.registry.specs))
 
-    def _nobody_takes(self, method: str) -> str:
-        """Return the error text for a request that no server takes.
-
-        It can happen because the transparent server was declared to the client before other servers were configured.
-        """
-        names = [repr(name) for name in self.registry.specs]
-        here = f"{', '.join(names[:5])} and {len(names) - 5} more" if len(names) > 5 else ", ".join(names) or "none"  # noqa: PLR2004
-        return (
-            f"no server here takes {method!r}: what the gateway itself does not know it passes on only while one "
-            f'server stands alone behind it, with "namespace": null and "expose_tools": true; servers now: {here}'
-        )
-
-    async def _send(self, spec: ServerSpec, request: Request, caller: Caller, channel: ClientChannel = ALONE) -> Fields:
+    def _send(
+        self, spec: ServerSpec, request: Request, caller: Caller, channel: ClientChannel = ALONE
+    ) -> Awaitable[Fields]:
         """Send a request with the caller's credentials, with login if required."""
         # Only auth plugins can demand a login.
         if spec.name not in self.access.strategies:
-            return await self._send_with_credentials(spec, request, caller, channel)
-
-        async def send(request: Request) -> Fields:
-            return await self._send_with_credentials(spec, request, caller, channel)
-
-        return await with_login(self.access, spec, request, send, caller=caller, channel=channel)
+            return self._send_with_credentials(spec, request, caller, channel)
+        send = partial(self._send_with_credentials, spec, caller=caller, channel=channel)
+        return with_login(self.access, spec, request, send, caller=caller, channel=channel)
 
     async def _send_with_credentials(
         self,
@@ -276,7 +280,7 @@ class Gateway:
         """
         access, retry = self.access, RetryPolicy(spec, repeatable=request.repeatable)
         if session_key is None:
-            session_key = access.session_key_nowait(spec, caller) or await access.session_key(spec, caller)
+            session_key = access.session_key_nowait(spec, caller) or await access.session_key_of_strategy(spec, caller)
         try:
             result = await self.bridge.send(session_key, request, caller, channel, retry)
         except CredentialsRejected as error:

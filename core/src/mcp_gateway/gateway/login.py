@@ -48,7 +48,9 @@ async def with_login(
         LoginRequired: the client cannot be asked, or no login happened in time.
 
     """
-    answer, request = _extract_reply(request)
+    answer = None
+    if "inputResponses" in request.params:
+        answer, request = _extract_reply(request)
     if answer is not None and answer.get("action") == "accept":
         await _wait_for_login(access, spec, caller)
     try:
@@ -89,7 +91,7 @@ def _extract_reply(request: Request) -> tuple[Json | None, Request]:
 
     It is returned with the request without it. Modern clients send responses with the repeated request.
     """
-    given = request.member("inputResponses") if "inputResponses" in request.params else None
+    given = request.member("inputResponses")
     if not isinstance(given, dict) or QUESTION not in given:
         return None, request
     answer = given[QUESTION]

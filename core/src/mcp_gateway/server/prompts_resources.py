@@ -12,7 +12,8 @@ from mcp.shared.exceptions import MCPError
 from msgspec import Raw
 
 from mcp_gateway.catalog.resolver import AmbiguousResource, UnknownPrompt, UnknownResource
-from mcp_gateway.gateway.gateway import SETTLE_SECONDS, Gateway, UnknownMethod
+from mcp_gateway.gateway.errors import UnknownMethod
+from mcp_gateway.gateway.gateway import SETTLE_SECONDS, Gateway
 from mcp_gateway.gateway.resource_subscriptions import UpdatedFn
 from mcp_gateway.plugin import Caller, GatewayError
 from mcp_gateway.protocol.client_channel import Json

@@ -54,17 +54,12 @@ class CredentialResolver:
             ServerUnavailable: the auth plugin failed to get the credentials.
 
         """
-        known = self.session_key_nowait(spec, caller)
-        if known is not None:
-            return known
-        client = caller.client if spec.stateful else None
-        credentials = await self._credentials(spec, caller)
-        return SessionKey(spec, credentials, client, encode_capabilities(caller.capabilities), caller.client)
+        return self.session_key_nowait(spec, caller) or await self.session_key_of_strategy(spec, caller)
 
     def session_key_nowait(self, spec: ServerSpec, caller: Caller) -> SessionKey | None:
         """Return the session key without awaiting, or None.
 
-        None means that the server has an auth strategy, whose answer has to be awaited.
+        None means that the server has an auth strategy, which `session_key_of_strategy` asks.
         """
         if (transport := self.client_transports.get(spec.name)) is None:
             raise NoLongerConfigured(spec.name)
@@ -77,6 +72,24 @@ class CredentialResolver:
             if spec.name in self.strategies:
                 return None
             credentials = Credentials.of({"Authorization": caller.auth_header}) if caller.auth_header else _NONE
+        client = caller.client if spec.stateful else None
+        return SessionKey(spec, credentials, client, encode_capabilities(caller.capabilities), caller.client)
+
+    async def session_key_of_strategy(self, spec: ServerSpec, caller: Caller) -> SessionKey:
+        """Return the session key with the credentials of the server's auth strategy.
+
+        For a server and a caller that `session_key_nowait` has no key for. Raises as `session_key` does.
+        """
+        asker = caller
+        if spec.auth_optional and caller.principal is not None:
+            # The caller's token was issued for the gateway: it is forwarded only if the server's auth_type says so.
+            asker = replace(caller, headers={})
+        try:
+            credentials = await self.strategies[spec.name].credentials(asker)
+        except Exception as error:  # noqa: BLE001  # a border with foreign code: plugins may raise anything
+            if not spec.auth_optional or isinstance(error, LoginRequired) or not isinstance(error, AuthError):
+                raise _name_server(spec, error) from None
+            credentials = _NONE
         client = caller.client if spec.stateful else None
         return SessionKey(spec, credentials, client, encode_capabilities(caller.capabilities), caller.client)
 
@@ -109,18 +122,6 @@ class CredentialResolver:
         except GatewayError:
             return theirs
         return None if theirs == everybodys else theirs
-
-    async def _credentials(self, spec: ServerSpec, caller: Caller) -> Credentials:
-        strategy = self.strategies[spec.name]
-        if spec.auth_optional and caller.principal is not None:
-            # The caller's token was issued for the gateway: it is forwarded only if the server's auth_type says so.
-            caller = replace(caller, headers={})
-        try:
-            return await strategy.credentials(caller)
-        except Exception as error:  # noqa: BLE001  # a border with foreign code: plugins may raise anything
-            if spec.auth_optional and isinstance(error, AuthError) and not isinstance(error, LoginRequired):
-                return _NONE
-            raise _name_server(spec, error) from None
 
     def is_login_pending(self, spec: ServerSpec) -> bool:
         """Whether a login is awaited though there are credentials.
