@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import anyio
 import pytest
@@ -329,6 +330,37 @@ async def test_a_search_waits_for_servers_that_have_just_begun_to_start(gateway)
         alpha.may_list.set()
         await until(lambda: found)
         assert found[0].hits.total == 1
+
+
+class Slow:
+    """A ranker that is still ranking while a server becomes ready."""
+
+    def __init__(self, inner, remote, opened):
+        self.inner, self.remote, self.opened = inner, remote, opened
+        self.asked = 0
+
+    async def find(self, catalog, query, ranker=None):
+        self.asked += 1
+        found = await self.inner.find(catalog, query, ranker)
+        if self.asked == self.remote.ready_at:
+            self.remote.may_list.set()
+            await wait_until_settled(self.opened)
+        return found
+
+    def prepare(self, catalog, ranker=None):
+        pass
+
+
+@pytest.mark.parametrize("ready_at, hits, notes", [(1, 1, 0), (2, 0, 1)])
+async def test_what_becomes_ready_during_a_search_is_found_or_told(gateway, monkeypatch, ready_at, hits, notes):
+    monkeypatch.setattr("mcp_gateway.gateway.gateway.SETTLE_SECONDS", 0.05)
+    monkeypatch.setattr("mcp_gateway.gateway.gateway.SETTLE_EMPTY_SECONDS", 0.1)
+    alpha = Remote(tool("x"))
+    alpha.may_list, alpha.ready_at = anyio.Event(), ready_at
+    async with gateway({"alpha": alpha}) as opened:
+        slow = Slow(opened.gateway.finder, alpha, opened)
+        found = await replace(opened.gateway, finder=slow).search(Query(text="x"), ANONYMOUS)
+        assert (found.hits.total, len(found.notes)) == (hits, notes)
 
 
 def test_the_pauses_are_bounded():

@@ -79,10 +79,19 @@ class CallerRefresher:
                 await done.wait()
         return self.personal.view(keys)
 
+    async def wait_and_view(self, caller: Caller, seconds: float, *, fresh: bool = True) -> CallerCatalog:
+        """Wait up to `seconds` for servers; return a caller's catalog.
+
+        Stale listings are refreshed; unless `fresh`, those from storage are enough.
+        """
+        self.discovery.refresh_stale(caller)
+        await self.discovery.wait_for_servers(seconds, fresh=fresh)
+        return await self.view_of(caller, seconds)
+
     @property
     def running(self) -> bool:
-        """Whether any refresh for a caller is in progress."""
-        return self.discovery.scheduler.has_runs(private=True)
+        """Whether any refresh is in progress, common or for a caller."""
+        return self.discovery.running or self.discovery.scheduler.has_runs(private=True)
 
     def notes(self, view: CallerCatalog) -> list[str]:
         """Return a line per unavailable server, as a caller sees them."""

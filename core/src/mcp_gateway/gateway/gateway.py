@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
@@ -73,15 +73,13 @@ class Gateway:
         """List a server now, for a caller; return its listing."""
         return await self.views.discover(self.resolver.server(server), caller, trial=True)
 
-    async def resolver_for(self, caller: Caller, seconds: float | None = None, *, fresh: bool = True) -> Resolver:
+    async def resolver_for(self, caller: Caller, seconds: float | None = None) -> Resolver:
         """Return the resolver for a caller.
 
         With `seconds`, it waits at most that long for servers that are still starting.
         """
-        if seconds is not None:
-            self.discovery.refresh_stale(caller)
-            await self.discovery.wait_for_servers(seconds, fresh=fresh)
-        return self.resolver.within((await self.views.view_of(caller, seconds)).catalog)
+        view = self.views.view_of(caller) if seconds is None else self.views.wait_and_view(caller, seconds)
+        return self.resolver.within((await view).catalog)
 
     async def notes(self, caller: Caller) -> list[str]:
         """Return a line per unavailable server for a caller.
@@ -95,12 +93,14 @@ class Gateway:
         # Building an index takes time, so it begins with the available listings while waiting for the others.
         if self.discovery.running:
             self.finder.prepare(self.registry.catalog, ranker)
-        seen = await self.resolver_for(caller, SETTLE_SECONDS, fresh=False)
-        found = await self.finder.find(seen.catalog, query, ranker)
-        if not found.hits.total and (self.discovery.running or self.views.running):
-            seen = await self.resolver_for(caller, SETTLE_EMPTY_SECONDS)
-            found = await self.finder.find(seen.catalog, query, ranker)
-        return found
+        for seconds, is_last in ((SETTLE_SECONDS, False), (SETTLE_EMPTY_SECONDS, True)):
+            view = await self.views.wait_and_view(caller, seconds, fresh=is_last)
+            # Before the search: meanwhile a server may become ready, whose tools are not found.
+            may_grow, notes = self.views.running, self.views.notes(view)
+            found = replace(await self.finder.find(view.catalog, query, ranker), notes=notes)
+            if found.hits.total or not may_grow or is_last:
+                return found
+        raise AssertionError  # the last round returns
 
     async def call(
         self, name: str, params: Fields, caller: Caller, channel: ClientChannel = ALONE, *, meta: Fields = NO_MEMBERS
@@ -117,15 +117,17 @@ class Gateway:
             else:
                 result = await self._send(route.spec, route.request(params, meta), caller, channel)
         except BaseException:
-            self.pool.load.failed += 1
-            log.info("call failed", tool=name, seconds=round(time.perf_counter() - began, 3))
+            self._record_failure(name, began)
             raise
         if bytes(result.get("isError", b"")) == b"true":
-            self.pool.load.failed += 1
-            log.info("call failed", tool=name, seconds=round(time.perf_counter() - began, 3))
+            self._record_failure(name, began)
         elif _logger.isEnabledFor(logging.DEBUG):  # a tenth of the cost of what structlog makes of a call
             log.debug("call succeeded", tool=name, seconds=round(time.perf_counter() - began, 3))
         return result
+
+    def _record_failure(self, name: str, began: float) -> None:
+        self.pool.load.failed += 1
+        log.info("call failed", tool=name, seconds=round(time.perf_counter() - began, 3))
 
     def _find_and_call(self, name: str, request: Request, caller: Caller, channel: ClientChannel) -> Awaitable[Fields]:
         """Call a tool whose route is not known yet, or not shared."""

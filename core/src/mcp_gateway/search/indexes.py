@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import anyio
@@ -48,11 +48,15 @@ class UnknownRanker(GatewayError):
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """Search hits, with the searched catalog and the ranker's name."""
+    """Search hits, with the searched catalog and the ranker's name.
+
+    `notes` are a line for each server that was not ready when the search began.
+    """
 
     hits: Hits
     catalog: Catalog
     ranker: str
+    notes: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from mcp.shared.exceptions import MCPError
@@ -22,7 +22,7 @@ OVERLOADED = -31029
 Json = dict[str, Any]
 
 
-def search_answer(query: Query, found: SearchResult, notes: Sequence[str]) -> Json:
+def search_answer(query: Query, found: SearchResult) -> Json:
     """Return the result of `tool_search`."""
     known = [(hit, definition) for hit in found.hits.hits if (definition := found.catalog.find_shown(hit.id))]
     answer = {
@@ -37,7 +37,7 @@ def search_answer(query: Query, found: SearchResult, notes: Sequence[str]) -> Js
         "query": query.text,
         "search_type": found.ranker,
         "hints": list(found.hits.hints),
-        "servers": list(notes),
+        "servers": list(found.notes),
     }
     return _result(answer if found.hits.label is None else {**answer, "label": found.hits.label})
 

@@ -210,11 +210,12 @@ class Tools:
             wanted, servers, self._gateway.registry.specs, default=finder.default, max_results=finder.max_results
         )
         if request.is_empty:
-            found = SearchResult(Hits(label="none"), self._gateway.registry.catalog, request.ranker)
+            notes = await self._gateway.notes(caller)
+            found = SearchResult(Hits(label="none"), self._gateway.registry.catalog, request.ranker, notes)
         else:
             found = await self._gateway.search(request.query, caller, request.ranker)
         found = replace(found, hits=replace(found.hits, hints=(*request.hints, *found.hits.hints)))
-        return search_answer(request.query, found, await self._gateway.notes(caller))
+        return search_answer(request.query, found)
 
     async def _call_remote(self, request: ClientRequest) -> Fields:
         given = request.params.get("arguments", _NO_ARGUMENTS)
