@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 
+import anyio
 import pytest
 
 from core.tests.support import fake_plugins as plugins
@@ -154,6 +155,23 @@ def test_a_search_waits_a_moment_only_for_a_server_that_does_not_answer(run, ser
 def test_a_search_waits_for_servers_that_come_one_after_another(run, start_late):
     start_late(3)
     assert "4 of 4 matching tools" in run("search", "echo")[1]
+
+
+class SleepyServer(Remote):
+    """A server that starts after the moment that others get."""
+
+    async def _serve(self, streams):
+        await anyio.sleep(1.0)
+        await super()._serve(streams)
+
+
+def test_a_search_waits_longer_for_the_first_server(run, servers, monkeypatch):
+    for moment in ("gateway.SETTLE_SECONDS", "gateway.SETTLE_EMPTY_SECONDS"):
+        monkeypatch.setattr(f"mcp_gateway.gateway.{moment}", 0.05)
+    monkeypatch.setattr("mcp_gateway_cli.output.server_progress.SETTLE_SECONDS", 0.05)
+    monkeypatch.setattr(plugins, "INSTALLED", plugins.everything({"solo": SleepyServer(tool("echo"))}))
+    servers({"name": "solo", "transport": "memory"})
+    assert "1 of 1 matching tools" in run("search", "echo")[1]
 
 
 def test_tools_are_listed_though_some_servers_are_down(run, servers, start, gone):

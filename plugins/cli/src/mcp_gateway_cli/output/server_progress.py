@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import anyio
 
 from mcp_gateway.control.context import ControlContext
-from mcp_gateway.control.local_client import LocalClient, open_local_client
+from mcp_gateway.control.local_client import LOOK_SECONDS, LocalClient, open_local_client
 from mcp_gateway.gateway.gateway import SETTLE_SECONDS
 from mcp_gateway_cli.output.progress import Progress
 
@@ -35,14 +35,21 @@ async def wait_until_quiet(client: LocalClient) -> None:
     """Wait for the servers; only a moment after the last that came.
 
     So one that does not answer costs a moment, however long it may take, and many that start slowly are all waited for.
+    The first one has longer: without any there is nothing to look at, and programs are downloaded at their first start.
     """
-    with anyio.move_on_after(SETTLE_SECONDS) as quiet:
-        async with anyio.create_task_group() as tasks:
+    registry = client.running.gateway.registry
+    with anyio.move_on_after(LOOK_SECONDS) as quiet:
 
-            async def wait(done: anyio.Event) -> None:
-                await done.wait()
+        def restart() -> None:
+            if registry.catalog.servers:
                 quiet.deadline = anyio.current_time() + SETTLE_SECONDS
 
+        async def wait(done: anyio.Event) -> None:
+            await done.wait()
+            restart()
+
+        restart()
+        async with anyio.create_task_group() as tasks:
             for run in list(client.running.gateway.discovery.scheduler.shared_runs()):
                 tasks.start_soon(wait, run.done)
 
