@@ -46,14 +46,9 @@ STDIO = [
     "nesting",
 ]
 
-TRIED = [
-    *(("modern", attack) for attack in [*HTTP, *(f"pipe-{name}" for name in STDIO)]),
-    *(
-        ("handshake", attack)
-        for attack in [*HTTP, "pipe-line", "pipe-line-of-answer", "pipe-messages", "pipe-progress"]
-    ),
-]
-"""What is tried in which era; they share most of what is attacked."""
+BOTH_ERAS = [*HTTP, "pipe-line", "pipe-line-of-answer", "pipe-messages", "pipe-progress"]
+MODERN_ONLY = [attack for name in STDIO if (attack := f"pipe-{name}") not in BOTH_ERAS]
+"""Most of what these attack has been attacked in the other era then, too."""
 
 
 @dataclass
@@ -101,7 +96,7 @@ class AttackedGateway:
         return answer, seconds, longest, self.memory("VmHWM") - before
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", params=["modern", "handshake"])
 def target(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AttackedGateway]:
     era = request.param
     with ExitStack() as stack:
@@ -117,8 +112,7 @@ def target(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         yield AttackedGateway(process, era)
 
 
-@pytest.mark.parametrize("target, attack", TRIED, indirect=["target"], ids=str, scope="module")
-def test_an_attack_fails_alone_in_time_and_in_bounded_memory(target: AttackedGateway, attack: str) -> None:
+def check_attack(target: AttackedGateway, attack: str) -> None:
     answer, seconds, longest, memory = target.attack(attack)
     print(f"ATTACK {attack}: {seconds:.1f} s, good {longest:.2f} s, {memory >> 20} MiB: {str(answer)[:330]}")
     assert attack in str(answer), answer
@@ -127,6 +121,18 @@ def test_an_attack_fails_alone_in_time_and_in_bounded_memory(target: AttackedGat
     assert memory < MEMORY
 
 
-@pytest.mark.parametrize("target", ["modern"], indirect=True, scope="module")
+@pytest.mark.parametrize("attack", BOTH_ERAS)
+def test_an_attack_fails_alone_in_time_and_in_bounded_memory(target: AttackedGateway, attack: str) -> None:
+    check_attack(target, attack)
+
+
+@pytest.mark.parametrize("target", ["modern"], indirect=True)
+@pytest.mark.parametrize("attack", MODERN_ONLY)
+def test_an_attack_by_a_pipe_fails_alone_in_time_and_in_bounded_memory(target: AttackedGateway, attack: str) -> None:
+    check_attack(target, attack)
+
+
+@pytest.mark.parametrize("target", ["modern"], indirect=True)
 def test_the_memory_of_a_burst_is_given_back(target: AttackedGateway) -> None:
+    # Part of it may be in use when the gateway first looks; then it waits longer each time before it tries again.
     until(lambda: target.memory("VmRSS") < target.idle + (40 << 20), "what the attacks took is given back")

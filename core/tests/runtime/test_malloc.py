@@ -31,6 +31,44 @@ def test_where_the_system_has_no_such_thing_nothing_happens(monkeypatch):
     trim_heap()
 
 
+class Heap:
+    """A process whose memory is `used`, and what trimming has not returned since."""
+
+    def __init__(self):
+        self.used = self.resident = 20_000
+        self.trims = 0
+
+    def use(self, pages):
+        self.used = pages
+        self.resident = max(self.resident, pages)
+
+    def trim(self):
+        self.trims += 1
+        self.resident = self.used
+
+
+async def test_memory_that_was_in_use_at_first_is_given_back_later(monkeypatch):
+    heap = Heap()
+    monkeypatch.setattr(memory, "_LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(memory, "_MAX_PAUSE_SECONDS", 0.05)
+    monkeypatch.setattr(memory, "_resident_pages", lambda: heap.resident)
+    monkeypatch.setattr(memory, "trim_heap", heap.trim)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(memory.give_back_bursts)
+        await anyio.sleep(0.05)
+        assert heap.trims == 0
+        heap.use(60_000)
+        await until(lambda: heap.trims)
+        heap.use(30_000)
+        await until(lambda: heap.resident == 30_000)
+        heap.use(20_000)
+        await until(lambda: heap.resident == 20_000)
+        trims = heap.trims
+        await anyio.sleep(0.1)
+        assert heap.trims == trims
+        tasks.cancel_scope.cancel()
+
+
 # What a large result takes: its pieces, the whole, and the response.
 MESSAGES = """
 import resource

@@ -24,6 +24,7 @@ _HEAP_BYTES = 4 << 20
 """From what size on memory is mapped for one use, and returned after it."""
 
 _LOOK_SECONDS = 5.0
+_MAX_PAUSE_SECONDS = 600.0
 _BURST_PAGES = 4096
 """From which growth the heap is trimmed: 16 MiB with pages of 4 KiB."""
 
@@ -53,17 +54,21 @@ class MemoryTrimmer:
 async def give_back_bursts() -> None:
     """Trim the heap after bursts, for as long as the gateway runs.
 
-    Large results cause such bursts, for example.
+    Large results cause such bursts, for example. Memory that trimming could not return is in use at that time, and may
+    be free later: it is tried again, after pauses that double.
     """
-    floor = _resident_pages()
+    floor = kept = _resident_pages()
+    pause, next_trial = _LOOK_SECONDS, 0.0
     while floor:
         await anyio.sleep(_LOOK_SECONDS)
-        pages = _resident_pages()
-        if pages > floor + _BURST_PAGES:
+        pages, now = _resident_pages(), anyio.current_time()
+        if pages < floor + _BURST_PAGES:
+            floor, kept, pause = min(floor, pages), pages, _LOOK_SECONDS
+        elif pages > kept + _BURST_PAGES or now >= next_trial:
             await anyio.to_thread.run_sync(trim_heap)
-            pages = _resident_pages()
-        # Memory that trimming could not return is in use: it is the new floor.
-        floor = min(floor, pages) if pages < floor + _BURST_PAGES else pages
+            left = _resident_pages()
+            pause = _LOOK_SECONDS if left < pages - _BURST_PAGES else min(2 * pause, _MAX_PAUSE_SECONDS)
+            kept, next_trial = left, now + pause
 
 
 def _resident_pages() -> int:
