@@ -66,7 +66,8 @@ class CallerRefresher:
         `inactivity` is the number of seconds to wait for the refreshes. An `auth_header` belongs to a single call of
         one server, so it does not influence the catalog.
         """
-        asker, keys, runs = replace(caller, auth_header=None), dict[str, Key](), list[anyio.Event]()
+        asker = caller if caller.auth_header is None else replace(caller, auth_header=None)
+        keys, runs = dict[str, Key](), list[anyio.Event]()
         for spec in self.registry.specs.values():
             credentials = await self.access.private_credentials(spec, asker)
             if credentials is None:
@@ -74,9 +75,10 @@ class CallerRefresher:
             keys[spec.name] = key = self.personal.key(spec.name, credentials)
             if inactivity is not None and (done := await self._refresh_if_due(spec, key, asker)) is not None:
                 runs.append(done)
-        with anyio.move_on_after(inactivity or 0.0):
-            for done in runs:
-                await done.wait()
+        if runs and inactivity:
+            with anyio.move_on_after(inactivity):
+                for done in runs:
+                    await done.wait()
         return self.personal.view(keys)
 
     async def wait_and_view(self, caller: Caller, seconds: float, *, fresh: bool = True) -> CallerCatalog:
