@@ -93,14 +93,14 @@ class Gateway:
         # Building an index takes time, so it begins with the available listings while waiting for the others.
         if self.discovery.running:
             self.finder.prepare(self.registry.catalog, ranker)
-        for seconds, is_last in ((SETTLE_SECONDS, False), (SETTLE_EMPTY_SECONDS, True)):
-            view = await self.views.wait_and_view(caller, seconds, fresh=is_last)
+        for seconds, fresh in ((SETTLE_SECONDS, False), (SETTLE_EMPTY_SECONDS, True)):
+            view = await self.views.wait_and_view(caller, seconds, fresh=fresh)
             # Before the search: meanwhile a server may become ready, whose tools are not found.
             may_grow, notes = self.views.running, self.views.notes(view)
             found = replace(await self.finder.find(view.catalog, query, ranker), notes=notes)
-            if found.hits.total or not may_grow or is_last:
-                return found
-        raise AssertionError  # the last round returns
+            if found.hits.total or not may_grow:
+                break
+        return found
 
     async def call(
         self, name: str, params: Fields, caller: Caller, channel: ClientChannel = ALONE, *, meta: Fields = NO_MEMBERS
