@@ -16,7 +16,9 @@ import json
 import sys
 import time
 from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -34,6 +36,12 @@ TOLERANCE = 0.01
 
 SPARED = 5
 """What is not ours gets every fifth query, unless all are wanted: it takes longer than all that is ours together."""
+
+PROCESSES = 2
+"""How many searchers run at once."""
+
+Run = tuple[dict[str, float], float, float]
+"""Of a searcher over a set: the means, and the CPU time of the build (s) and of a query (ms)."""
 
 Results = dict[str, dict[str, dict[str, float]]]
 """By searcher, set and measure."""
@@ -57,7 +65,7 @@ async def searchers(wanted: Sequence[str], *, ours: bool = False) -> AsyncIterat
         yield {**found, **{name: searcher for name, searcher in there.items() if not wanted or name in wanted}}
 
 
-async def run(searcher: Searcher, case_set: Set, step: int = 1) -> tuple[dict[str, float], float, float]:
+async def run(searcher: Searcher, case_set: Set, step: int = 1) -> Run:
     """Search for every `step`th query; return the means, and the CPU time of the build (s) and of a query (ms)."""
     began = time.process_time()
     find = await searcher(case_set.tools)
@@ -66,17 +74,31 @@ async def run(searcher: Searcher, case_set: Set, step: int = 1) -> tuple[dict[st
     return means(rows), built - began, (time.process_time() - built) / len(rows) * 1000
 
 
-async def evaluate(found: dict[str, Searcher], sets: Sequence[Set], step: int) -> Results:
-    """Run all searchers over all sets, and print a table for each set; what is not ours gets every `step`th query."""
-    results: Results = {name: {} for name in found}
-    for case_set in sets:
+async def run_alone(name: str, sets: Sequence[Set], step: int) -> list[Run]:
+    """Open a searcher and run it over sets."""
+    async with searchers([name]) as found:
+        return [await run(found[name], case_set, step) for case_set in sets]
+
+
+def evaluate(names: Sequence[str], sets: Sequence[Set], step: int) -> Results:
+    """Run searchers over sets, each in a process of its own, and print a table for each set.
+
+    What is not ours gets every `step`th query.
+    """
+    with ProcessPoolExecutor(PROCESSES) as pool:
+        steps = [step if name in OTHERS else 1 for name in names]
+        runs = [pool.submit(anyio.run, run_alone, name, sets, each) for name, each in zip(names, steps, strict=True)]
+        by_name = {name: each.result() for name, each in zip(names, runs, strict=True)}
+    for number, case_set in enumerate(sets):
         print(f"\n{case_set.name}: {len(case_set.tools)} tools, {len(case_set.cases)} queries")
         print(_row("", [*MEASURES, "build s", "query ms"]))
-        for name, searcher in found.items():
-            mean, build, query = await run(searcher, case_set, step if name in OTHERS else 1)
-            results[name][case_set.name] = mean
+        for name, found in by_name.items():
+            mean, build, query = found[number]
             print(_row(name, [*(f"{mean[key]:.3f}" for key in MEASURES), f"{build:.2f}", f"{query:.2f}"]), flush=True)
-    return results
+    return {
+        name: {case_set.name: mean for case_set, (mean, _, _) in zip(sets, found, strict=True)}
+        for name, found in by_name.items()
+    }
 
 
 def macro(by_set: dict[str, dict[str, float]]) -> dict[str, float]:
@@ -110,21 +132,31 @@ def _row(name: str, cells: Sequence[str]) -> str:
     return f"{name:<18}" + "".join(f"{cell:>9}" for cell in cells)
 
 
-async def _main(arguments: argparse.Namespace) -> int:
+async def _list_names(wanted: Sequence[str], *, ours: bool) -> list[str]:
+    async with searchers(wanted, ours=ours) as found:
+        return list(found)
+
+
+async def _print_speed(arguments: argparse.Namespace) -> None:
+    async with searchers(arguments.searchers) as found:
+        paces: dict[str, Pace] = {name: await speed(searcher) for name, searcher in found.items()}
+        print_paces(paces)
+
+
+def _main(arguments: argparse.Namespace) -> int:
     sets = [item for item in SETS if not arguments.sets or item.name in arguments.sets]
     if arguments.longer_than:
         sets = [longer for item in sets if (longer := item.longer_than(arguments.longer_than)).cases]
-    async with searchers(arguments.searchers, ours=arguments.ours) as found:
-        if not arguments.whole and not arguments.ours:
-            print(f"{', '.join(OTHERS)}: every {SPARED}th query only; all of them with --whole")
-        results = await evaluate(found, sets, 1 if arguments.whole else SPARED)
-        print(f"\nmean of {len(sets)} sets")
-        print(_row("", MEASURES))
-        for name, by_set in results.items():
-            print(_row(name, [f"{value:.3f}" for value in macro(by_set).values()]))
-        if not arguments.sets and not arguments.longer_than and not arguments.ours:
-            paces: dict[str, Pace] = {name: await speed(searcher) for name, searcher in found.items()}
-            print_paces(paces)
+    names = anyio.run(partial(_list_names, arguments.searchers, ours=arguments.ours))
+    if not arguments.whole and not arguments.ours:
+        print(f"{', '.join(OTHERS)}: every {SPARED}th query only; all of them with --whole")
+    results = evaluate(names, sets, 1 if arguments.whole else SPARED)
+    print(f"\nmean of {len(sets)} sets")
+    print(_row("", MEASURES))
+    for name, by_set in results.items():
+        print(_row(name, [f"{value:.3f}" for value in macro(by_set).values()]))
+    if not arguments.sets and not arguments.longer_than and not arguments.ours:
+        anyio.run(_print_speed, arguments)
     if arguments.write:
         write(results)
     elif not arguments.sets and not arguments.longer_than and (complaints := worse(results)):
@@ -142,7 +174,10 @@ def main() -> int:
     parser.add_argument("--longer-than", type=int, default=0, help="only queries of more characters")
     parser.add_argument("--whole", action="store_true", help="give what is not ours every query, too")
     parser.add_argument("--write", action="store_true", help="take the results as the new baseline")
-    return anyio.run(_main, parser.parse_args())
+    arguments = parser.parse_args()
+    if unknown := {*arguments.searchers} - {*installed(), *OTHERS}:
+        parser.error(f"no such searcher: {', '.join(sorted(unknown))}")
+    return _main(arguments)
 
 
 if __name__ == "__main__":
