@@ -17,8 +17,8 @@ import sys
 import time
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import AsyncExitStack, asynccontextmanager
-from functools import partial
+from contextlib import asynccontextmanager
+from itertools import repeat
 from pathlib import Path
 
 import anyio
@@ -38,7 +38,7 @@ SPARED = 5
 """What is not ours gets every fifth query, unless all are wanted: it takes longer than all that is ours together."""
 
 PROCESSES = 2
-"""How many searchers run at once."""
+"""How many searchers run at once, unless their speed is measured."""
 
 Run = tuple[dict[str, float], float, float]
 """Of a searcher over a set: the means, and the CPU time of the build (s) and of a query (ms)."""
@@ -47,22 +47,26 @@ Results = dict[str, dict[str, dict[str, float]]]
 """By searcher, set and measure."""
 
 
+MODULES = {"rank_bm25 (plain)": "rank_bm25", "bm25s": "bm25s", "FastMCP 4": "fastmcp"}
+"""What has to be installed for each searcher that is not ours."""
+
+
+def list_names(wanted: Sequence[str], *, ours: bool = False) -> list[str]:
+    """Return the names of the rankers and, unless only `ours` are wanted, of the others that are installed."""
+    others = [] if ours else [name for name in OTHERS if importlib.util.find_spec(MODULES[name])]
+    return [name for name in (*sorted(installed()), *others) if not wanted or name in wanted]
+
+
 @asynccontextmanager
-async def searchers(wanted: Sequence[str], *, ours: bool = False) -> AsyncIterator[dict[str, Searcher]]:
-    """Open the rankers and, unless only `ours` are wanted, the others; all of them, unless some are `wanted`."""
+async def open_searcher(name: str) -> AsyncIterator[Searcher]:
+    """Open a ranker, with all others beside it, or what is not ours."""
+    if name in OTHERS:
+        yield OTHERS[name]
+        return
     around = RankerContext.from_installed()
-    modules = {"rank_bm25 (plain)": "rank_bm25", "bm25s": "bm25s", "FastMCP 4": "fastmcp"}
-    async with AsyncExitStack() as stack:
-        found: dict[str, Searcher] = {}
-        for name, bound in sorted(installed().items()):
-            others = {other: held for other, held in around.rankers.items() if other != name}
-            if not wanted or name in wanted:
-                found[name] = await stack.enter_async_context(
-                    ranker(name, bound, RankerContext(around.storage, others))
-                )
-        others_wanted = {} if ours else OTHERS
-        there = {name: searcher for name, searcher in others_wanted.items() if importlib.util.find_spec(modules[name])}
-        yield {**found, **{name: searcher for name, searcher in there.items() if not wanted or name in wanted}}
+    others = {other: held for other, held in around.rankers.items() if other != name}
+    async with ranker(name, around.rankers[name], RankerContext(around.storage, others)) as opened:
+        yield opened
 
 
 async def run(searcher: Searcher, case_set: Set, step: int = 1) -> Run:
@@ -74,31 +78,36 @@ async def run(searcher: Searcher, case_set: Set, step: int = 1) -> Run:
     return means(rows), built - began, (time.process_time() - built) / len(rows) * 1000
 
 
-async def run_alone(name: str, sets: Sequence[Set], step: int) -> list[Run]:
-    """Open a searcher and run it over sets."""
-    async with searchers([name]) as found:
-        return [await run(found[name], case_set, step) for case_set in sets]
+async def run_all(name: str, sets: Sequence[Set], step: int, with_speed: bool) -> tuple[list[Run], Pace | None]:
+    """Open a searcher and run it over sets; then measure its speed, if wanted."""
+    async with open_searcher(name) as searcher:
+        runs = [await run(searcher, case_set, step) for case_set in sets]
+        return runs, await speed(searcher) if with_speed else None
 
 
-def evaluate(names: Sequence[str], sets: Sequence[Set], step: int) -> Results:
-    """Run searchers over sets, each in a process of its own, and print a table for each set.
+def evaluate(
+    names: Sequence[str], sets: Sequence[Set], step: int, *, with_speed: bool
+) -> tuple[Results, dict[str, Pace]]:
+    """Run searchers over sets, and print a table for each set; return the results, and the paces if wanted.
 
-    What is not ours gets every `step`th query.
+    What is not ours gets every `step`th query. Searchers run in other processes, of which there is only one if the
+    speed is measured.
     """
-    with ProcessPoolExecutor(PROCESSES) as pool:
+    with ProcessPoolExecutor(1 if with_speed else PROCESSES) as pool:
         steps = [step if name in OTHERS else 1 for name in names]
-        runs = [pool.submit(anyio.run, run_alone, name, sets, each) for name, each in zip(names, steps, strict=True)]
-        by_name = {name: each.result() for name, each in zip(names, runs, strict=True)}
+        runs = pool.map(anyio.run, repeat(run_all), names, repeat(sets), steps, repeat(with_speed))
+        by_name = dict(zip(names, runs, strict=True))
     for number, case_set in enumerate(sets):
         print(f"\n{case_set.name}: {len(case_set.tools)} tools, {len(case_set.cases)} queries")
         print(_row("", [*MEASURES, "build s", "query ms"]))
-        for name, found in by_name.items():
+        for name, (found, _) in by_name.items():
             mean, build, query = found[number]
             print(_row(name, [*(f"{mean[key]:.3f}" for key in MEASURES), f"{build:.2f}", f"{query:.2f}"]), flush=True)
-    return {
+    results = {
         name: {case_set.name: mean for case_set, (mean, _, _) in zip(sets, found, strict=True)}
-        for name, found in by_name.items()
+        for name, (found, _) in by_name.items()
     }
+    return results, {name: pace for name, (_, pace) in by_name.items() if pace is not None}
 
 
 def macro(by_set: dict[str, dict[str, float]]) -> dict[str, float]:
@@ -132,31 +141,21 @@ def _row(name: str, cells: Sequence[str]) -> str:
     return f"{name:<18}" + "".join(f"{cell:>9}" for cell in cells)
 
 
-async def _list_names(wanted: Sequence[str], *, ours: bool) -> list[str]:
-    async with searchers(wanted, ours=ours) as found:
-        return list(found)
-
-
-async def _print_speed(arguments: argparse.Namespace) -> None:
-    async with searchers(arguments.searchers) as found:
-        paces: dict[str, Pace] = {name: await speed(searcher) for name, searcher in found.items()}
-        print_paces(paces)
-
-
 def _main(arguments: argparse.Namespace) -> int:
     sets = [item for item in SETS if not arguments.sets or item.name in arguments.sets]
     if arguments.longer_than:
         sets = [longer for item in sets if (longer := item.longer_than(arguments.longer_than)).cases]
-    names = anyio.run(partial(_list_names, arguments.searchers, ours=arguments.ours))
+    names = list_names(arguments.searchers, ours=arguments.ours)
+    with_speed = not arguments.sets and not arguments.longer_than and not arguments.ours
     if not arguments.whole and not arguments.ours:
         print(f"{', '.join(OTHERS)}: every {SPARED}th query only; all of them with --whole")
-    results = evaluate(names, sets, 1 if arguments.whole else SPARED)
+    results, paces = evaluate(names, sets, 1 if arguments.whole else SPARED, with_speed=with_speed)
     print(f"\nmean of {len(sets)} sets")
     print(_row("", MEASURES))
     for name, by_set in results.items():
         print(_row(name, [f"{value:.3f}" for value in macro(by_set).values()]))
-    if not arguments.sets and not arguments.longer_than and not arguments.ours:
-        anyio.run(_print_speed, arguments)
+    if paces:
+        print_paces(paces)
     if arguments.write:
         write(results)
     elif not arguments.sets and not arguments.longer_than and (complaints := worse(results)):

@@ -239,8 +239,8 @@ PATTERNS = {
 
 @pytest.mark.parametrize("piece", PATTERNS.values(), ids=PATTERNS)
 def test_a_pattern_takes_no_longer_for_being_attacked(piece):
-    """300 KB of each: a quadratic pattern would take an hour."""
-    text = piece * (300_000 // len(piece))
+    """A megabyte of each: a quadratic pattern would take hours."""
+    text = piece * (1_000_000 // len(piece))
     began = time.process_time()
     scan({**tool("add", text), text: [text[:1000]]}, frozenset({"send_email"}))
     assert time.process_time() - began < 60
